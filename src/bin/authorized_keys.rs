@@ -1,2 +1,5 @@
-//! main
-fn main() {}
+//! See `iam_ssh::program::authorized_keys`.
+
+fn main() -> std::process::ExitCode {
+    iam_ssh::program::authorized_keys::main()
+}

@@ -1,2 +1,5 @@
-//! main
-fn main() {}
+//! See `iam_ssh::program::iam_ssh`.
+
+fn main() -> std::process::ExitCode {
+    iam_ssh::program::iam_ssh::main()
+}

@@ -1,2 +1,5 @@
-//! main
-fn main() {}
+//! See `iam_ssh::program::sshrc`.
+
+fn main() -> std::process::ExitCode {
+    iam_ssh::program::sshrc::main()
+}

@@ -1,0 +1,207 @@
+//! The lookup: a login user and an offered key to the lines that sshd is to see.
+//!
+//! Generic over the traits of [`ports`], so that it is tested without AWS. All sources and documents are asked at
+//! once; each failure costs its own principal and no other. It must never let an error widen what is granted: a
+//! document that could not be read grants nothing. The cache will stand behind [`ports::Objects`].
+
+pub mod ports;
+pub mod principals;
+
+use crate::audit::{Event, Severity, Source};
+use crate::config::{Config, Login};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use iam_ssh_core::{Document, KeyLine, Principal, PublicKey, document};
+use ports::{FetchError, Instance, Objects, Parameters};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// What a lookup asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The login user's name, as configured.
+    pub user: &'a str,
+    /// The login user's table.
+    pub login: &'a Login,
+    /// The key that the client offers; `None` asks for every key.
+    pub offered: Option<&'a PublicKey>,
+    /// Now, in seconds since 1970 UTC.
+    pub now: i64,
+}
+
+/// A line to print, and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The line as sshd is to see it.
+    pub line: KeyLine,
+    /// Through which principal.
+    pub principal: Principal,
+    /// Where its document came from.
+    pub source: Source,
+}
+
+/// What a lookup gives.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The lines to print: at most one for an offered key, and never two for one key.
+    pub found: Vec<Found>,
+    /// What went wrong on the way.
+    pub events: Vec<Event>,
+}
+
+/// What is known of one principal, in the order in which principals count.
+struct Slot {
+    principal: Principal,
+    document: Option<Document>,
+}
+
+enum Step {
+    Remote(Vec<Principal>, Vec<Event>),
+    Document(usize, Result<Vec<u8>, FetchError>),
+}
+
+type Work<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + 'a>>>;
+
+/// Answers `question` within `limit`. At the limit, what is known until then is the answer.
+///
+/// Principals count in the order of their sources (inline, file, parameter, tag); where two of them hold the offered
+/// key, the first decides, whichever document arrived first.
+pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
+    config: &Config,
+    question: Question<'_>,
+    limit: Duration,
+    (objects, parameters, instance): (&O, &P, &I),
+) -> Answer {
+    let deadline = tokio::time::Instant::now() + limit;
+    let mut answer = Answer::default();
+    let mut slots: Vec<Slot> = Vec::new();
+    let work: Work<'_> = FuturesUnordered::new();
+
+    let (local, events) = principals::local(question.login);
+    answer.events.extend(events);
+    add(&mut slots, local, &work, objects, config);
+    let mut remote_known = !principals::has_remote(question.login);
+    if !remote_known {
+        work.push(Box::pin(async move {
+            let (principals, events) = principals::remote(question.login, parameters, instance).await;
+            Step::Remote(principals, events)
+        }));
+    }
+
+    let mut work = work;
+    while !is_decided(&slots, remote_known, question) {
+        match tokio::time::timeout_at(deadline, work.next()).await {
+            Ok(None) => break,
+            Ok(Some(Step::Remote(principals, events))) => {
+                remote_known = true;
+                answer.events.extend(events);
+                add(&mut slots, principals, &work, objects, config);
+            }
+            Ok(Some(Step::Document(at, fetched))) => {
+                if let Some(slot) = slots.get_mut(at) {
+                    slot.document = Some(read(&slot.principal, fetched, &mut answer.events));
+                }
+            }
+            Err(_) => {
+                answer.events.push(late(&slots, remote_known, limit));
+                break;
+            }
+        }
+    }
+    answer.found = collect(&slots, question, config.sshd.user_rc);
+    answer
+}
+
+fn add<'a, O: Objects>(
+    slots: &mut Vec<Slot>,
+    principals: Vec<Principal>,
+    work: &Work<'a>,
+    objects: &'a O,
+    config: &'a Config,
+) {
+    for principal in principals {
+        if slots.iter().any(|slot| slot.principal == principal) {
+            continue;
+        }
+        let (at, key) = (slots.len(), principal.object_key(&config.prefix));
+        work.push(Box::pin(async move { Step::Document(at, objects.get(&key).await) }));
+        slots.push(Slot { principal, document: None });
+    }
+}
+
+/// Whether nothing that is still under way can change the answer for an offered key.
+fn is_decided(slots: &[Slot], remote_known: bool, question: Question<'_>) -> bool {
+    let Some(offered) = question.offered else { return false };
+    for slot in slots {
+        match &slot.document {
+            Some(document) if usable(document, question.now).any(|line| line.key() == offered) => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    remote_known
+}
+
+fn usable(document: &Document, now: i64) -> impl Iterator<Item = &KeyLine> {
+    document.lines.iter().filter(move |line| !line.has_expired(now))
+}
+
+fn collect(slots: &[Slot], question: Question<'_>, user_rc: bool) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut seen: std::collections::HashSet<&PublicKey> = std::collections::HashSet::new();
+    for slot in slots {
+        // A document that is not there yet may hold the key with other restrictions; but what is there was asked for
+        // as well, and a principal that fails must not take the others with it.
+        for line in slot.document.iter().flat_map(|document| usable(document, question.now)) {
+            let asked = question.offered.is_none_or(|offered| offered == line.key());
+            if asked && seen.insert(line.key()) {
+                let line = line.for_sshd(user_rc);
+                found.push(Found { line, principal: slot.principal.clone(), source: Source::S3 });
+            }
+        }
+    }
+    found
+}
+
+/// The document of `principal` from what was fetched; an empty one where that failed.
+fn read(principal: &Principal, fetched: Result<Vec<u8>, FetchError>, events: &mut Vec<Event>) -> Document {
+    match fetched {
+        Ok(bytes) => {
+            let document = document::parse_for(principal, &bytes);
+            if document.skipped_count > 0 {
+                events.push(skipped(principal, &document));
+            }
+            document
+        }
+        Err(error) => {
+            events.extend(error.event(&principal.to_string()));
+            Document::default()
+        }
+    }
+}
+
+fn skipped(principal: &Principal, document: &Document) -> Event {
+    let reasons: Vec<String> = document.skipped.iter().map(|s| format!("line {}: {}", s.line, s.why)).collect();
+    let more = if document.skipped_count > reasons.len() { "; …" } else { "" };
+    Event::warning(format!(
+        "{principal}: skipped {} of {} lines: {}{more}",
+        document.skipped_count,
+        document.skipped_count + document.lines.len(),
+        reasons.join("; ")
+    ))
+}
+
+fn late(slots: &[Slot], remote_known: bool, limit: Duration) -> Event {
+    let mut waiting: Vec<String> =
+        slots.iter().filter(|s| s.document.is_none()).map(|s| s.principal.to_string()).collect();
+    if !remote_known {
+        waiting.push("the list of principals".to_owned());
+    }
+    let text = format!(
+        "no answer within {} ms for {}; the login goes on without (lookup.deadline)",
+        limit.as_millis(),
+        waiting.join(", ")
+    );
+    Event::Problem { severity: Severity::Warning, text }
+}

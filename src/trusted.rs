@@ -1,0 +1,114 @@
+//! Reads files that decide who gets in: configuration, principals files, roots of trust.
+//!
+//! A file counts only if nobody but root could have written it: the check is made on the open handle, and on every
+//! directory above it as sshd does for its own files. It must never fall back to an unchecked read.
+
+use nix::fcntl::OFlag;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read, in bytes; a bundle of all public roots has about 220 KB.
+const MAX_LEN: u64 = 1024 * 1024;
+/// Write permission for the group or for others.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Who else than root may own a trusted file. The product trusts root alone; tests run as whoever they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(pub u32);
+
+impl Owner {
+    /// Root alone.
+    pub const ROOT: Self = Self(0);
+}
+
+/// Why a file is not read. Each names the path.
+#[derive(Debug)]
+pub enum TrustError {
+    /// There is no such file.
+    Missing(PathBuf),
+    /// It cannot be opened or read.
+    Io(PathBuf, io::Error),
+    /// It is not a regular file, or not a directory where one is needed.
+    Kind(PathBuf),
+    /// It, or a directory above it, belongs to somebody else; the user id.
+    Ownership(PathBuf, u32),
+    /// It, or a directory above it, is writable by group or others; the mode.
+    Mode(PathBuf, u32),
+    /// It is larger than 1 MiB; its size in bytes.
+    TooLarge(PathBuf, u64),
+    /// It is not UTF-8.
+    NotText(PathBuf),
+}
+
+/// Reads a trusted text file.
+///
+/// # Errors
+/// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is no file.
+pub fn read(path: &Path, owner: Owner) -> Result<String, TrustError> {
+    let io = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => TrustError::Missing(path.to_owned()),
+        _ => TrustError::Io(path.to_owned(), error),
+    };
+    // Not blocking: a FIFO in the file's place must not hold a login.
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
+    check_parents(&path.canonicalize().map_err(io)?, owner)?;
+    check_handle(path, &file, owner)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(io)?;
+    String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
+}
+
+fn check_handle(path: &Path, file: &File, owner: Owner) -> Result<(), TrustError> {
+    let meta = file.metadata().map_err(|e| TrustError::Io(path.to_owned(), e))?;
+    if !meta.is_file() {
+        return Err(TrustError::Kind(path.to_owned()));
+    }
+    check_owner_and_mode(path, &meta, owner)?;
+    if meta.len() > MAX_LEN {
+        return Err(TrustError::TooLarge(path.to_owned(), meta.len()));
+    }
+    Ok(())
+}
+
+/// Checks every directory above `path`, which is canonical, up to the root.
+fn check_parents(path: &Path, owner: Owner) -> Result<(), TrustError> {
+    path.ancestors().skip(1).try_for_each(|dir| {
+        let meta = dir.metadata().map_err(|e| TrustError::Io(dir.to_owned(), e))?;
+        check_owner_and_mode(dir, &meta, owner)
+    })
+}
+
+fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, owner: Owner) -> Result<(), TrustError> {
+    if meta.uid() != 0 && meta.uid() != owner.0 {
+        return Err(TrustError::Ownership(path.to_owned(), meta.uid()));
+    }
+    if meta.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(TrustError::Mode(path.to_owned(), meta.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(f, "{}: there is no such file", path.display()),
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Kind(path) => write!(f, "{}: not a regular file", path.display()),
+            Self::Ownership(path, uid) => {
+                write!(f, "{0}: belongs to user id {uid}, so it is not trusted; run `chown root {0}`", path.display())
+            }
+            Self::Mode(path, mode) => write!(
+                f,
+                "{0}: mode {mode:04o} lets others write to it, so it is not trusted; run `chmod go-w {0}`",
+                path.display()
+            ),
+            Self::TooLarge(path, len) => write!(f, "{}: {len} bytes, the limit is {MAX_LEN}", path.display()),
+            Self::NotText(path) => write!(f, "{}: not UTF-8 text", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for TrustError {}
