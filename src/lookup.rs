@@ -9,6 +9,7 @@ pub mod principals;
 
 use crate::audit::{Event, Severity, Source};
 use crate::config::{Config, Login};
+use crate::trusted::Owner;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use iam_ssh_core::{Document, KeyLine, Principal, PublicKey, document};
@@ -28,6 +29,8 @@ pub struct Question<'a> {
     pub offered: Option<&'a PublicKey>,
     /// Now, in seconds since 1970 UTC.
     pub now: i64,
+    /// Who, beside root, may own a principals file.
+    pub trusted_owner: Owner,
 }
 
 /// A line to print, and how it was found.
@@ -78,7 +81,7 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
     let mut slots: Vec<Slot> = Vec::new();
     let work: Work<'_> = FuturesUnordered::new();
 
-    let (local, events) = principals::local(question.login);
+    let (local, events) = principals::local(question.login, question.trusted_owner);
     answer.events.extend(events);
     add(&mut slots, local, &work, objects, config);
     let mut remote_known = !principals::has_remote(question.login);

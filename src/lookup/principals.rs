@@ -11,11 +11,11 @@ use iam_ssh_core::Principal;
 use iam_ssh_core::principal::parse_list;
 
 /// The principals that are known without asking anybody: inline, then the file's.
-pub(super) fn local(login: &Login) -> (Vec<Principal>, Vec<Event>) {
+pub(super) fn local(login: &Login, owner: Owner) -> (Vec<Principal>, Vec<Event>) {
     let mut principals = login.principals.clone();
     let mut events = Vec::new();
     if let Some(path) = &login.file {
-        match trusted::read(path, Owner::ROOT) {
+        match trusted::read(path, owner) {
             Ok(text) => take(&text, &format!("principals_file {}", path.display()), &mut principals, &mut events),
             Err(why) => events.push(Event::error(format!("principals_file {why}"))),
         }

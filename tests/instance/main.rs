@@ -1,0 +1,16 @@
+//! The instance side against the test double of AWS, through the real SDK: the lookup's promises and failure table,
+//! and the configuration's errors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod config;
+mod failures;
+mod lookup;
+mod ordering;
+mod scene;
+mod trusted;
