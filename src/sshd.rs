@@ -24,8 +24,8 @@ pub const SSHRC: &str = "/etc/ssh/sshrc";
 /// Our `/etc/ssh/sshrc`. sshd runs it with `/bin/sh`, so it cannot be the program itself; without the program it
 /// says nothing.
 pub const SSHRC_STUB: &str = "\
-# Installed by iam-ssh: logs whose key opened this session. Removed with the package; see sshrc(8) in iam-ssh's
-# documentation before adding to it.
+# Installed by iam-ssh: logs whose key opened this session. Removed with the package; see iam-ssh(8)
+# before adding to it.
 if [ -x /usr/libexec/iam-ssh/sshrc ]; then exec /usr/libexec/iam-ssh/sshrc; fi
 ";
 

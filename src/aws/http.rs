@@ -19,8 +19,12 @@ const AMAZON_ROOTS: &str = include_str!("roots.pem");
 /// Builds the client. Proxy settings of the environment are not read.
 pub(super) fn client(ca_bundle: Option<&Path>, owner: Owner) -> Result<SharedHttpClient, FetchError> {
     let roots = match ca_bundle {
-        None => AMAZON_ROOTS.to_owned(),
-        Some(path) => trusted::read(path, owner).map_err(|why| FetchError::Transient(format!("ca_bundle {why}")))?,
+        None => AMAZON_ROOTS.as_bytes().to_vec(),
+        Some(path) => {
+            let bundle = trusted::read(path, owner).map_err(|why| FetchError::Transient(format!("ca_bundle {why}")))?;
+            let none = || FetchError::Transient(format!("ca_bundle {}: no usable certificate in it", path.display()));
+            iam_ssh_roots::usable(bundle.as_bytes()).ok_or_else(none)?
+        }
     };
     let context = TlsContext::builder()
         .with_trust_store(TrustStore::empty().with_pem_certificate(roots))

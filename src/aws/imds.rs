@@ -70,7 +70,7 @@ impl Imds {
     /// Name of the instance's role.
     ///
     /// # Errors
-    /// [`FetchError::Missing`] where no instance profile is attached.
+    /// [`FetchError::Transient`] where no instance profile is attached, or the service does not answer.
     pub async fn role(&self) -> Result<String, FetchError> {
         self.role.get_or_init(|| self.fetch_role()).await.clone()
     }

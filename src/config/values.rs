@@ -2,6 +2,7 @@
 //! would be right.
 
 use super::CredentialSource;
+use iam_ssh_core::prefix::is_prefix;
 use iam_ssh_core::text::escape;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -107,9 +108,7 @@ pub(super) fn region(text: &str) -> Checked<String> {
 }
 
 pub(super) fn prefix(text: &str) -> Checked<String> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-=/".contains(&b);
-    let segments_fit = text.trim_end_matches('/').split('/').all(|s| !matches!(s, "" | "." | ".."));
-    if text.is_empty() || (text.len() <= 512 && text.ends_with('/') && segments_fit && text.bytes().all(fits)) {
+    if is_prefix(text) {
         return Ok(text.to_owned());
     }
     Err(format!(

@@ -69,18 +69,18 @@ pub fn wire(config: &Config) -> Result<Report, WireError> {
             // Then sshd_config does not include it either.
             return Err(WireError::NoEffect(ANY_USER.to_owned(), "there is no such folder".to_owned()));
         }
-        write(path, &text, 0o600)?;
-        if let Err(error) = verify(&sshd, &users) {
+        let written = write(path, &text, 0o600).and_then(|()| verify(&sshd, &users));
+        if let Err(error) = written.and_then(|()| place_sshrc(&mut report)) {
             put_back(path, before.as_deref())?;
             return Err(error);
         }
         report.say(format!("wrote {DROP_IN}"));
     } else {
         verify(&sshd, &users)?;
+        place_sshrc(&mut report)?;
         report.say(format!("{DROP_IN} is in place"));
     }
     warn_about_environment(&sshd, config, &mut report);
-    place_sshrc(&mut report)?;
     if changed {
         reload(&mut report);
     }
@@ -181,7 +181,8 @@ fn place_sshrc(report: &mut Report) -> Result<(), WireError> {
 fn put_back(path: &Path, before: Option<&str>) -> Result<(), WireError> {
     match before {
         Some(text) => write(path, text, 0o600),
-        None => remove(path),
+        None if path.exists() => remove(path),
+        None => Ok(()),
     }
 }
 
@@ -261,11 +262,11 @@ impl fmt::Display for WireError {
             }
             Self::NotInstalled(what) => write!(f, "{what}: reinstall the package iam-ssh. Nothing was changed"),
             Self::Observe(error) => write!(f, "{error}. Mend that, then run `iam-ssh wire`. Nothing was changed"),
-            Self::RolledBack(words) => write!(f, "with {DROP_IN}, {words}. It was taken back"),
+            Self::RolledBack(words) => write!(f, "with {DROP_IN}, {words}. sshd is configured as before"),
             Self::NoEffect(user, instead) => write!(
                 f,
-                "{DROP_IN} has no effect for {user} ({instead}), so it was taken back. {SSHD_CONFIG} needs `Include \
-                 /etc/ssh/sshd_config.d/*.conf` as its first line, and no earlier drop-in may set the command"
+                "{DROP_IN} has no effect for {user} ({instead}). {SSHD_CONFIG} needs `Include \
+                 /etc/ssh/sshd_config.d/*.conf` as its first line. sshd is configured as before"
             ),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }

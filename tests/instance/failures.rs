@@ -121,3 +121,11 @@ fn an_untrusted_certificate_gives_no_answer() {
     let answer = ask(&config, Some(JOHN));
     assert!(lines(&answer).is_empty() && !answer.events.is_empty());
 }
+
+#[test]
+fn an_unusable_ca_bundle_says_so_and_does_no_harm() {
+    let (_double, mut config) = two();
+    config.ca_bundle = Some("/etc/passwd".into());
+    let answer = ask(&config, Some(JOHN));
+    assert!(log(&answer)[0].contains("ca_bundle /etc/passwd: no usable certificate"), "{:?}", log(&answer));
+}

@@ -11,6 +11,7 @@ pub mod keyline;
 pub mod name;
 pub mod options;
 pub mod plan;
+pub mod prefix;
 pub mod principal;
 pub mod text;
 

@@ -1,0 +1,19 @@
+# Each target is one command; what it does is in tests/rig. Everything that is made lands under one cache directory outside the
+# checkout ($IAM_SSH_CACHE, by default ~/.cache/iam-ssh), so a fresh clone builds on what the last one left.
+
+IAM_SSH_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iam-ssh
+CARGO_TARGET_DIR ?= $(IAM_SSH_CACHE)/target
+export IAM_SSH_CACHE CARGO_TARGET_DIR
+RIG := tests/rig
+
+.PHONY: setup build deb lambda test demo lint bench clean
+
+setup: ; @$(RIG)/setup                  # what tests, demo and benchmark need: packages, moto, root file systems, cargo-deb
+build: ; @$(RIG)/build dev              # everything, unoptimised
+deb:   ; @$(RIG)/setup && $(RIG)/build deb     # the package for instances
+lambda: ; @$(RIG)/setup && $(RIG)/build lambda # the sync's zip for AWS Lambda
+test:  ; @$(RIG)/test                   # unit, property and end-to-end tests
+demo:  ; @$(RIG)/program demo           # the whole path, explained step by step
+bench: ; @$(RIG)/program bench          # the lookup beside the seed's command and curl
+lint:  ; @$(RIG)/lint                   # formatting, clippy, cargo-deny, the login path's dependencies, shell scripts
+clean: ; rm -rf "$(CARGO_TARGET_DIR)"   # what was built; root file systems and tools stay

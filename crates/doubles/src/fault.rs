@@ -1,0 +1,133 @@
+//! Faults: which requests fail, how, and how often.
+//!
+//! A fault is chosen before the service sees the request, so a request that fails never changes anything. Later issues add kinds
+//! of faults here; this module must stay free of sockets and clocks.
+
+use crate::request::{Request, Service};
+
+/// How a request fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This HTTP status with an error document of the service's own format and this error code.
+    Status(u16, String),
+    /// The service's own way to say "too many requests".
+    Throttle,
+    /// The connection is accepted, the request read, and nothing is ever answered.
+    Hang,
+    /// The connection is closed without an answer.
+    CloseConnection,
+    /// The right answer, but its body trickles.
+    SlowBody {
+        /// The pace; at least 1.
+        bytes_per_sec: u64,
+    },
+}
+
+impl Fault {
+    /// What `Throttle` is for a service: status, error code.
+    pub(crate) fn throttled(service: Service) -> (u16, &'static str) {
+        match service {
+            Service::Iam => (400, "Throttling"),
+            Service::S3 => (503, "SlowDown"),
+            Service::Ssm => (400, "ThrottlingException"),
+            Service::Imds => (429, "Too Many Requests"),
+        }
+    }
+}
+
+/// Which requests are meant, and which of those (all of them, unless told).
+#[derive(Clone, Debug, Default)]
+pub struct Match {
+    service: Option<Service>,
+    action: Option<String>,
+    resource: Option<String>,
+    skip: usize,
+    times: Option<usize>,
+}
+
+impl Match {
+    /// Every request.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Every request for one service.
+    #[must_use]
+    pub fn service(service: Service) -> Self {
+        Self { service: Some(service), ..Self::default() }
+    }
+
+    /// Every request for one operation, see [`Request::action`].
+    #[must_use]
+    pub fn action(action: &str) -> Self {
+        Self { action: Some(action.to_owned()), ..Self::default() }
+    }
+
+    /// Only requests about this thing, see [`Request::resource`].
+    #[must_use]
+    pub fn on(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
+    /// The first `count` of them are spared.
+    #[must_use]
+    pub fn skip(mut self, count: usize) -> Self {
+        self.skip = count;
+        self
+    }
+
+    /// At most `count` of them, then never again.
+    #[must_use]
+    pub fn times(mut self, count: usize) -> Self {
+        self.times = Some(count);
+        self
+    }
+
+    /// Whether a request is meant, without regard to `skip` and `times`.
+    #[must_use]
+    pub fn matches(&self, request: &Request) -> bool {
+        self.service.is_none_or(|service| service == request.service)
+            && self.action.as_ref().is_none_or(|action| *action == request.action)
+            && self.resource.as_ref().is_none_or(|resource| *resource == request.resource)
+    }
+}
+
+/// The faults in force, in the order in which they were set.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    which: Match,
+    fault: Fault,
+    seen: usize,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, which: Match, fault: Fault) {
+        self.0.push(Rule { which, fault, seen: 0 });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault of this request, if it has one: the first rule that meets it and is not used up.
+    pub(crate) fn take(&mut self, request: &Request) -> Option<Fault> {
+        let mut found = None;
+        for rule in &mut self.0 {
+            if !rule.which.matches(request) {
+                continue;
+            }
+            rule.seen += 1;
+            let turn = rule.seen.saturating_sub(rule.which.skip);
+            let live = turn > 0 && rule.which.times.is_none_or(|times| turn <= times);
+            if live && found.is_none() {
+                found = Some(rule.fault.clone());
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,98 @@
+//! What a service answers, before it becomes HTTP, and the error documents of the four services.
+//!
+//! It must never answer an error in another service's format: the SDK decides by that format what the error is.
+
+use hyper::Response;
+
+use crate::body::PacedBody;
+use crate::request::Service;
+
+/// Namespace of IAM's answers.
+pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+/// The request id of every answer; nobody looks it up.
+pub(crate) const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer without a body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// An XML document.
+    pub(crate) fn xml(status: u16, body: String) -> Self {
+        Self { status, headers: vec![("content-type", "text/xml".to_owned())], body: body.into_bytes() }
+    }
+
+    /// A plain text, as the metadata service answers.
+    pub(crate) fn text(body: impl Into<String>) -> Self {
+        Self { status: 200, headers: vec![("content-type", "text/plain".to_owned())], body: body.into().into_bytes() }
+    }
+
+    /// A JSON document of the kind that SSM speaks.
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+        let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
+        Self { status, headers, body: body.to_string().into_bytes() }
+    }
+
+    /// The same answer with one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// An error document in the format of `service`.
+    pub(crate) fn error(service: Service, status: u16, code: &str, message: &str) -> Self {
+        let (code_xml, message_xml) = (escape(code), escape(message));
+        match service {
+            Service::Iam => Self::xml(
+                status,
+                format!(
+                    "<ErrorResponse xmlns=\"{IAM_NAMESPACE}\"><Error><Type>Sender</Type><Code>{code_xml}</Code>\
+                     <Message>{message_xml}</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>"
+                ),
+            ),
+            Service::S3 => Self::xml(
+                status,
+                format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code_xml}</Code>\
+                     <Message>{message_xml}</Message><RequestId>{REQUEST_ID}</RequestId></Error>"
+                ),
+            ),
+            Service::Ssm => Self::json(status, &serde_json::json!({ "__type": code, "message": message })),
+            Service::Imds => Self { status, ..Self::text(format!("{status} - {code}\n")) },
+        }
+    }
+
+    /// The HTTP answer; `rate` paces its body in bytes per second.
+    pub(crate) fn into_http(self, rate: Option<u64>) -> Result<Response<PacedBody>, std::io::Error> {
+        let mut response = Response::builder().status(self.status).header("x-amzn-requestid", REQUEST_ID);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        response.body(PacedBody::new(self.body, rate)).map_err(std::io::Error::other)
+    }
+}
+
+/// Text for use between XML tags. Characters that XML 1.0 cannot hold become character references, as S3 writes them.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            control if u32::from(control) < 0x20 => escaped.push_str(&format!("&#x{:x};", u32::from(control))),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,79 @@
+//! The sockets: accepts, reads, asks for a fault, lets the service answer, and sends.
+//!
+//! It must never decide what an answer says, and it must never hold the state's lock while it waits.
+
+use std::io::Error;
+
+use hyper::Response;
+use hyper::body::Incoming as HttpBody;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::body::PacedBody;
+use crate::double::{Shared, State, lock};
+use crate::fault::Fault;
+use crate::incoming::{Call, Incoming};
+use crate::reply::Reply;
+use crate::{iam, imds, s3, ssm};
+
+/// Serves until `stop` is sent or dropped; connections still open then end with the runtime.
+pub(crate) async fn serve(listener: std::net::TcpListener, shared: Shared, mut stop: oneshot::Receiver<()>) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    loop {
+        tokio::select! {
+            _ = &mut stop => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(tokio::spawn(connection(stream, Shared::clone(&shared)))),
+                Err(_) => tokio::task::yield_now().await,
+            },
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Shared) {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| answer(request, Shared::clone(&shared)));
+    // A client that goes away is not the double's trouble.
+    let _ = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Response<PacedBody>, Error> {
+    let incoming = Incoming::read(request).await?;
+    let (call, request) = incoming.classify();
+    let service = request.service;
+    let fault = {
+        let mut state = lock(&shared);
+        let fault = state.faults.take(&request);
+        state.log.push(request);
+        fault
+    };
+    let mut rate = None;
+    match fault {
+        None => {}
+        Some(Fault::SlowBody { bytes_per_sec }) => rate = Some(bytes_per_sec),
+        Some(Fault::Hang) => std::future::pending::<()>().await,
+        Some(Fault::CloseConnection) => return Err(Error::other("closed on purpose")),
+        Some(Fault::Throttle) => {
+            let (status, code) = Fault::throttled(service);
+            return Reply::error(service, status, code, "Rate exceeded").into_http(None);
+        }
+        Some(Fault::Status(status, code)) => {
+            return Reply::error(service, status, &code, "a fault of the test double").into_http(None);
+        }
+    }
+    let reply = dispatch(&mut lock(&shared), &call, &incoming);
+    reply.into_http(rate)
+}
+
+fn dispatch(state: &mut State, call: &Call, incoming: &Incoming) -> Reply {
+    match call {
+        Call::Iam(form) => iam::answer(&state.iam, form),
+        Call::Ssm { operation, input } => ssm::answer(&state.ssm, operation, input),
+        Call::Imds { path } => imds::answer(&mut state.imds, path, incoming),
+        Call::S3 { bucket, key } => s3::answer(&mut state.s3, bucket, key, incoming),
+    }
+}

@@ -1,0 +1,105 @@
+//! Each fault, as a client meets it.
+//!
+//! A fault must only meet the requests that were meant, and a failed request must change nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
+)]
+mod common;
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::{get, iam, open, send, tags, try_send};
+use iam_ssh_doubles::{Double, Fault, Match, Service};
+
+#[test]
+fn a_status_has_the_error_document_of_its_service() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.fault(Match::any(), Fault::Status(500, "Broken".to_owned()));
+    let from_iam = iam(&double, "Action=ListUsers");
+    assert_eq!((from_iam.status, tags(&from_iam.body, "Code")), (500, vec!["Broken".to_owned()]));
+    assert!(from_iam.body.starts_with("<ErrorResponse"));
+    assert!(get(&double, "/b/k").body.contains("<Error><Code>Broken</Code>"));
+    let ssm = send(&double, "POST", "/", &[("x-amz-target", "AmazonSSM.GetParameter")], b"{}");
+    assert!(ssm.body.contains("\"__type\":\"Broken\""));
+    assert_eq!(get(&double, "/latest/meta-data/instance-id").status, 500);
+    double.clear_faults();
+    assert_eq!(iam(&double, "Action=ListUsers").status, 200);
+}
+
+#[test]
+fn throttling_is_said_in_each_services_words() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.fault(Match::any(), Fault::Throttle);
+    let from_iam = iam(&double, "Action=ListUsers");
+    assert_eq!((from_iam.status, tags(&from_iam.body, "Code")), (400, vec!["Throttling".to_owned()]));
+    assert_eq!((get(&double, "/b/k").status, get(&double, "/latest/x").status), (503, 429));
+}
+
+#[test]
+fn a_fault_meets_what_was_meant_as_often_as_was_meant() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "").put_object("b", "l", "");
+    double.fault(Match::action("GetObject").on("k").skip(1).times(2), Fault::Status(503, "SlowDown".to_owned()));
+    let statuses: Vec<u16> = (0..5).map(|_| get(&double, "/b/k").status).collect();
+    assert_eq!(statuses, [200, 503, 503, 200, 200]);
+    assert_eq!(get(&double, "/b/l").status, 200);
+    double.fault(Match::service(Service::S3), Fault::Status(500, "InternalError".to_owned()));
+    assert_eq!(send(&double, "PUT", "/b/new", &[], b"x").status, 500);
+    assert_eq!(double.object("b", "new"), None, "what fails changes nothing");
+    assert!(double.requests().last().unwrap().is_write());
+    assert_eq!(double.clear_requests().requests().len(), 0);
+}
+
+#[test]
+fn a_hanging_request_is_read_and_never_answered() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x").fault(Match::action("GetObject").times(1), Fault::Hang);
+    let mut stream = open(&double, "GET", "/b/k", &[], b"");
+    stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    let error = stream.read(&mut [0; 1]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    assert_eq!(double.requests().len(), 1);
+    assert_eq!(get(&double, "/b/k").status, 200, "others are served meanwhile");
+}
+
+#[test]
+fn a_closed_connection_has_no_answer() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x").fault(Match::any().times(1), Fault::CloseConnection);
+    assert!(try_send(&double, "GET", "/b/k", &[], b"").is_none());
+    assert_eq!(get(&double, "/b/k").status, 200);
+}
+
+#[test]
+fn a_slow_body_takes_its_time_and_is_whole() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x".repeat(300)).fault(Match::any(), Fault::SlowBody { bytes_per_sec: 1000 });
+    let begun = Instant::now();
+    let answer = get(&double, "/b/k");
+    assert_eq!((answer.header("content-length").unwrap().as_str(), answer.body.len()), ("300", 300));
+    assert!(begun.elapsed() >= Duration::from_millis(295), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_dropped_double_frees_its_port_and_ends_what_hangs() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.fault(Match::any(), Fault::Hang);
+    let mut hanging = open(&double, "GET", "/b/k", &[], b"");
+    let address = double.address();
+    // The request is surely in the double once it is in the log.
+    while double.requests().is_empty() {
+        std::thread::yield_now();
+    }
+    drop(double);
+    let ended = hanging.read(&mut [0; 1]);
+    assert!(matches!(&ended, Ok(0)) || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    assert!(TcpStream::connect(address).is_err());
+}

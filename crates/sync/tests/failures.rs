@@ -1,0 +1,163 @@
+//! What a sync does when something fails: before the plan is complete nothing changes, after that nothing is deleted too early.
+//!
+//! Each case looks at the request log, not only at the exit code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
+)]
+mod common;
+
+use common::{BUCKET, against, document, double, finish, heartbeats, key, line, sync, synced, writes};
+use iam_ssh_doubles::{Double, Fault, Match};
+
+fn status(code: u16, name: &str) -> Fault {
+    Fault::Status(code, name.to_owned())
+}
+
+/// Six users with two keys each in two groups, pages of three; two things to write and two to delete.
+fn account() -> Double {
+    let double = double();
+    double.page_cap(3).list_cap(3);
+    for number in 0..6 {
+        let user = format!("u{number}");
+        double.add_key(&user, &format!("APKA{number}A"), &key(number), "Active");
+        double.add_key(&user, &format!("APKA{number}B"), &key(100 + number), "Active");
+        double.add_member(&format!("g{}", number % 2), &user);
+    }
+    double.add_key("u5", "APKA5C", "", "Inactive").add_key("u5", "APKA5D", "", "Inactive");
+    synced(&double);
+    double.put_object(BUCKET, "users/gone/authorized_keys", "x").put_object(BUCKET, "groups/gone/authorized_keys", "x");
+    double.set_key_status("u0", "APKA0A", "Inactive").clear_requests();
+    double
+}
+
+#[test]
+fn any_failing_read_changes_nothing() {
+    let double = account();
+    let before = double.objects(BUCKET);
+    let faults = [
+        status(500, "ServiceFailure"),
+        status(403, "AccessDenied"),
+        status(404, "NoSuchBucket"),
+        status(200, "Nonsense"),
+        Fault::Throttle,
+        Fault::CloseConnection,
+    ];
+    let calls = [
+        ("GetAccountAuthorizationDetails", Match::action("GetAccountAuthorizationDetails")),
+        ("GetAccountAuthorizationDetails", Match::action("GetAccountAuthorizationDetails").skip(1)),
+        ("GetAccountAuthorizationDetails", Match::action("GetAccountAuthorizationDetails").skip(2)),
+        ("ListSSHPublicKeys for user `u3`", Match::action("ListSSHPublicKeys").on("u3")),
+        ("ListSSHPublicKeys for user `u5`", Match::action("ListSSHPublicKeys").on("u5").skip(1)),
+        ("GetSSHPublicKey for user `u4`", Match::action("GetSSHPublicKey").on("u4").skip(1)),
+        ("ListObjectsV2 for s3://keys/users/", Match::action("ListObjectsV2").on("users/")),
+        ("ListObjectsV2 for s3://keys/users/", Match::action("ListObjectsV2").on("users/").skip(2)),
+        ("ListObjectsV2 for s3://keys/groups/", Match::action("ListObjectsV2").on("groups/")),
+        ("GetObject for s3://keys/users/u0/", Match::action("GetObject").on("users/u0/authorized_keys")),
+    ];
+    for (name, which) in calls {
+        for fault in &faults {
+            // Whatever an object holds is a legal answer to GetObject.
+            if name.starts_with("GetObject") && *fault == status(200, "Nonsense") {
+                continue;
+            }
+            double.clear_faults().clear_requests().fault(which.clone(), fault.clone());
+            let ran = sync(&double);
+            assert_eq!(ran.code, 1, "{name} {fault:?}: {ran:?}");
+            assert!(ran.err.starts_with("error: nothing was changed: "), "{name} {fault:?}: {ran:?}");
+            assert!(ran.err.contains(&format!(":{name}")), "{name} {fault:?}: {}", ran.err);
+            assert!(!double.requests().iter().any(iam_ssh_doubles::Request::is_write), "{name} {fault:?}");
+        }
+    }
+    assert_eq!(double.objects(BUCKET), before);
+    double.clear_faults();
+    assert_eq!(synced(&double).summary(), "2 put, 2 deleted, 6 kept");
+}
+
+#[test]
+fn a_failing_write_keeps_the_others_from_nothing_and_deletes_nothing() {
+    let double = account();
+    let last = heartbeats(&double);
+    double.fault(Match::action("PutObject").on("users/u0/authorized_keys"), status(403, "AccessDenied"));
+    let ran = sync(&double);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("1 of 2 documents could not be written, 1 were, nothing was deleted"), "{}", ran.err);
+    assert!(
+        ran.err.contains("s3:PutObject for s3://keys/users/u0/authorized_keys failed: AccessDenied"),
+        "{}",
+        ran.err
+    );
+    let mut written = writes(&double);
+    written.sort();
+    assert_eq!(written, ["PutObject groups/g0/authorized_keys", "PutObject users/u0/authorized_keys"]);
+    assert_eq!(heartbeats(&double), last, "no heartbeat");
+    assert!(document(&double, "users/gone").is_some());
+    double.clear_faults();
+    assert_eq!(synced(&double).summary(), "1 put, 2 deleted, 7 kept", "the next run carries on");
+}
+
+#[test]
+fn when_nothing_can_be_written_it_gives_up_soon() {
+    let double = double();
+    for number in 0..100 {
+        double.add_user(&format!("u{number}"));
+    }
+    double.fault(Match::action("PutObject"), Fault::Throttle);
+    let ran = sync(&double);
+    assert!(ran.err.contains("100 of 100 documents could not be written"), "{}", ran.err);
+    assert!(writes(&double).len() < 20, "{}", writes(&double).len());
+}
+
+#[test]
+fn a_failing_deletion_or_heartbeat_is_a_failed_run() {
+    let double = account();
+    double.fault(Match::action("DeleteObject").times(2), status(500, "InternalError"));
+    let ran = sync(&double);
+    assert!(ran.code == 1 && ran.err.contains("2 documents were written, but not every vanished"), "{ran:?}");
+    assert_eq!(heartbeats(&double), 0);
+    double.clear_faults().fault(Match::action("PutObject").on("iam-ssh/heartbeat.json"), Fault::CloseConnection);
+    let ran = sync(&double);
+    assert!(ran.code == 1 && ran.err.contains("in sync, but the heartbeat was not written"), "{ran:?}");
+    assert_eq!(document(&double, "users/gone"), None);
+}
+
+#[test]
+fn a_user_deleted_meanwhile_counts_as_gone_and_a_key_as_not_there() {
+    let double = account();
+    double.fault(Match::action("ListSSHPublicKeys").on("u2"), status(404, "NoSuchEntity"));
+    double.fault(Match::action("GetSSHPublicKey").on("u3").times(1), status(404, "NoSuchEntity"));
+    let ran = synced(&double);
+    assert_eq!(ran.err, "note: user `u2` vanished while IAM was read and counts as deleted\n");
+    assert_eq!(document(&double, "users/u2"), None);
+    assert_eq!(document(&double, "users/u3").unwrap(), line("u3", &key(103)));
+    assert!(!document(&double, "groups/g0").unwrap().contains("u2"));
+    assert_eq!(document(&double, "users/u4").unwrap(), line("u4", &key(4)) + &line("u4", &key(104)));
+}
+
+#[test]
+fn a_transient_failure_is_tried_again() {
+    let double = account();
+    double.fault(Match::action("ListSSHPublicKeys").times(1), Fault::Throttle);
+    double.fault(Match::action("PutObject").times(1), Fault::CloseConnection);
+    double.fault(Match::action("ListObjectsV2").times(1), status(503, "SlowDown"));
+    let mut command = against(&double.url());
+    command.env_remove("AWS_MAX_ATTEMPTS");
+    let ran = finish(command);
+    assert_eq!((ran.code, ran.summary()), (0, "2 put, 2 deleted, 6 kept"), "{ran:?}");
+}
+
+#[test]
+fn somebody_elses_bucket_is_refused() {
+    let double = account();
+    double.set_bucket_owner(BUCKET, "111111111111");
+    let mut command = against(&double.url());
+    command.env("S3_BUCKET_OWNER", "222222222222");
+    let ran = finish(command);
+    assert!(ran.code == 1 && ran.err.contains("AccessDenied") && ran.err.contains("S3_BUCKET_OWNER"), "{ran:?}");
+    assert_eq!(writes(&double), [""; 0]);
+}

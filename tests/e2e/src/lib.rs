@@ -1,0 +1,50 @@
+//! The rig of the end-to-end tests: a private network with a fake AWS in it, Debian machines with the real sshd, and ssh clients.
+//!
+//! A test makes a [`World`] first. That puts the test's thread into network, mount, IPC and UTS namespaces of its own, so that the
+//! metadata service's fixed address, port 22 and every mount exist for this test alone and vanish with its last process, also when
+//! it is killed. Every child dies with the thread that started it. Nothing here may touch the machine outside those namespaces,
+//! except the cgroups that a booted systemd needs, which a watcher removes.
+//!
+//! The rig is test code: it stops at the first thing that is not as it must be, with a message that says which.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test rig: a panic with a clear message is how it reports"
+)]
+
+mod authority;
+mod aws;
+mod booted;
+mod debian;
+mod inputs;
+mod keys;
+mod machine;
+pub mod measure;
+mod moto;
+mod namespaces;
+mod process;
+mod recorder;
+pub mod scene;
+mod ssh;
+mod wait;
+mod world;
+
+pub use authority::Authority;
+pub use aws::{Iam, S3, Ssm};
+pub use booted::BootedMachine;
+pub use debian::Debian;
+pub use iam_ssh_doubles as doubles;
+pub use inputs::Suite;
+pub use keys::{Key, KeyKind};
+pub use machine::Machine;
+pub use moto::Moto;
+pub use process::{Outcome, run};
+pub use recorder::LogLine;
+pub use ssh::Login;
+pub use wait::{eventually, wait_for};
+pub use world::{BUCKET, World};

@@ -1,0 +1,129 @@
+//! The client's side: ssh, scp, sftp and rsync with one key, and nothing of this machine's own ssh configuration.
+
+use std::path::Path;
+
+use crate::keys::Key;
+use crate::process::{Outcome, command, run};
+
+/// One way to log in: a user, a key, options. Each call is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Login {
+    user: String,
+    options: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Login {
+    pub(crate) fn new(user: &str, scratch: &Path) -> Self {
+        let hosts = scratch.join("known_hosts");
+        let mut login = Self { user: user.to_owned(), options: Vec::new(), environment: Vec::new() };
+        for option in [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "PreferredAuthentications=publickey",
+            "GlobalKnownHostsFile=none",
+            "StrictHostKeyChecking=accept-new",
+            "ConnectTimeout=20",
+            "LogLevel=ERROR",
+        ] {
+            login = login.option(option);
+        }
+        login.option(&format!("UserKnownHostsFile={}", hosts.display()))
+    }
+
+    /// Offers a key, after those already given.
+    #[must_use]
+    pub fn key(self, key: &Key) -> Self {
+        let option = format!("IdentityFile={}", key.private().display());
+        self.option(&option)
+    }
+
+    /// One more `-o`.
+    #[must_use]
+    pub fn option(mut self, option: &str) -> Self {
+        self.options.extend(["-o".to_owned(), option.to_owned()]);
+        self
+    }
+
+    /// A variable in the client's own environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Logs in and runs a command.
+    #[must_use]
+    pub fn run(&self, remote: &str) -> Outcome {
+        self.run_with(&[], remote, b"")
+    }
+
+    /// The same with flags for ssh (`-tt`) and input for the command.
+    #[must_use]
+    pub fn run_with(&self, flags: &[&str], remote: &str, input: &[u8]) -> Outcome {
+        let mut arguments: Vec<&str> = flags.to_vec();
+        let target = self.target();
+        arguments.extend([target.as_str(), remote]);
+        self.client("ssh", &arguments, input)
+    }
+
+    /// `scp`; `remote:` in front of a path stands for the machine.
+    #[must_use]
+    pub fn scp(&self, arguments: &[&str]) -> Outcome {
+        self.transfer("scp", arguments)
+    }
+
+    /// `sftp` in batch mode, with these commands.
+    #[must_use]
+    pub fn sftp(&self, batch: &str) -> Outcome {
+        self.client("sftp", &["-q", "-b", "-", &self.target()], batch.as_bytes())
+    }
+
+    /// `rsync` over this login; `remote:` in front of a path stands for the machine.
+    #[must_use]
+    pub fn rsync(&self, arguments: &[&str]) -> Outcome {
+        let shell = format!("ssh -F none {}", self.options.join(" "));
+        let mut rsync = self.base("rsync");
+        rsync.args(["-e", &shell]).args(self.resolve(arguments));
+        run(&mut rsync, b"")
+    }
+
+    fn transfer(&self, program: &str, arguments: &[&str]) -> Outcome {
+        let resolved = self.resolve(arguments);
+        let arguments: Vec<&str> = resolved.iter().map(String::as_str).collect();
+        self.client(program, &arguments, b"")
+    }
+
+    fn client(&self, program: &str, arguments: &[&str], input: &[u8]) -> Outcome {
+        run(self.base(program).args(["-F", "none"]).args(&self.options).args(arguments), input)
+    }
+
+    fn base(&self, program: &str) -> std::process::Command {
+        let mut command = command(program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn resolve(&self, arguments: &[&str]) -> Vec<String> {
+        let remote = format!("{}:", self.target());
+        arguments
+            .iter()
+            .map(|argument| {
+                argument.strip_prefix("remote:").map_or((*argument).to_owned(), |path| format!("{remote}{path}"))
+            })
+            .collect()
+    }
+
+    fn target(&self) -> String {
+        format!("{}@127.0.0.1", self.user)
+    }
+}
+
+impl Outcome {
+    /// Whether sshd refused the keys (and not: something else went wrong).
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.status.code() == Some(255) && self.stderr.contains("Permission denied (publickey")
+    }
+}

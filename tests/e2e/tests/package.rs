@@ -1,0 +1,187 @@
+//! Installing, removing, and the machines where iam-ssh must hold back: what it does to sshd can always be undone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use iam_ssh_e2e::scene::{configuration, publish};
+use iam_ssh_e2e::{BootedMachine, Debian, KeyKind, Machine, Suite, World};
+
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
+const SSHRC: &str = "/etc/ssh/sshrc";
+const USERS: &str = r#"principals = ["users/john@example.org"]"#;
+
+/// Every file that decides how people log in: name, owner, mode, content.
+fn login_files(debian: &Debian) -> String {
+    debian.sh("find /etc/ssh /etc/pam.d /etc/security -printf '%p %y %U:%G %m %l\n' | sort; \
+        find /etc/ssh /etc/pam.d /etc/security -type f -exec sha256sum {} + | sort")
+}
+
+fn leaves_nothing(suite: Suite) {
+    let world = World::new();
+    let machine = Machine::boot(&world, suite);
+    let before = login_files(&machine);
+    machine.install().expect_ok();
+    assert_eq!(machine.sh(&format!("stat -c '%U:%G %a' {DROP_IN}")), "root:root 600\n");
+    assert_ne!(login_files(&machine), before);
+    machine.configure(&configuration(&world.double().url(), USERS));
+
+    machine.remove().expect_ok();
+    assert_eq!(login_files(&machine), before, "after remove");
+    assert!(machine.read("/etc/iam-ssh/config.toml").unwrap().contains("john@example.org"), "the configuration stays");
+    machine.run("sshd -t").expect_ok();
+
+    machine.install().expect_ok();
+    assert!(machine.read(DROP_IN).is_some(), "installed again, wired again");
+    machine.purge().expect_ok();
+    assert_eq!(login_files(&machine), before, "after purge");
+    assert_eq!(machine.sh("ls -d /etc/iam-ssh /var/cache/iam-ssh /usr/libexec/iam-ssh 2>/dev/null || true"), "");
+}
+
+#[test]
+fn removing_leaves_sshd_as_it_was_on_bookworm() {
+    leaves_nothing(Suite::Bookworm);
+}
+
+#[test]
+fn removing_leaves_sshd_as_it_was_on_trixie() {
+    leaves_nothing(Suite::Trixie);
+}
+
+#[test]
+fn installing_twice_changes_nothing_more() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    let first = login_files(&machine);
+    machine.run("dpkg -i /root/iam-ssh.deb").expect_ok();
+    assert_eq!(login_files(&machine), first);
+    machine.run("iam-ssh wire").expect_ok();
+    assert_eq!(login_files(&machine), first);
+}
+
+#[test]
+fn the_system_user_owns_nothing_but_the_cache() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    assert_eq!(machine.sh("id -nG iam-ssh"), "iam-ssh\n");
+    assert!(machine.sh("getent passwd iam-ssh").trim().ends_with("nologin"));
+    assert_eq!(machine.sh("find / -xdev -user iam-ssh ! -path '/var/cache/iam-ssh*'"), "");
+    let writable = "find /etc/iam-ssh /usr/libexec/iam-ssh /usr/bin/iam-ssh ! -type l -perm /022 -o -path '/etc/iam-ssh*' ! -user root";
+    assert_eq!(machine.sh(writable), "");
+}
+
+#[test]
+fn an_sshrc_of_the_administrators_own_is_not_touched() {
+    let world = World::new();
+    let john = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &john);
+    world.imds();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    let own = "echo their own >>~/sshrc-ran\n";
+    machine.write(SSHRC, own, 0o644);
+    let told = machine.install();
+    assert!(told.expect_ok().contains(SSHRC) && told.stdout.contains("/usr/libexec/iam-ssh/sshrc"), "{told}");
+    assert_eq!(machine.read(SSHRC).as_deref(), Some(own));
+    assert!(machine.read(DROP_IN).is_some(), "the lookup is wired all the same");
+
+    machine.configure(&configuration(&world.double().url(), USERS));
+    machine.start_sshd();
+    machine.login("ec2-user").key(&john).run("true").expect_ok();
+    assert_eq!(machine.read("/home/ec2-user/sshrc-ran").as_deref(), Some("their own\n"));
+    machine.purge().expect_ok();
+    assert_eq!(machine.read(SSHRC).as_deref(), Some(own), "after purge");
+}
+
+#[test]
+fn another_authorized_keys_command_is_left_in_charge() {
+    let world = World::new();
+    let jane = world.key("jane@example.org", KeyKind::Ed25519);
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.write("/usr/local/sbin/other-keys", format!("#!/bin/sh\necho '{}'\n", jane.line()), 0o755);
+    let setting = "AuthorizedKeysCommand /usr/local/sbin/other-keys\nAuthorizedKeysCommandUser nobody\n";
+    machine.write("/etc/ssh/sshd_config.d/50-other.conf", setting, 0o600);
+    let before = machine.sh("find /etc/ssh/sshd_config.d /etc/ssh/sshd_config -type f -exec sha256sum {} +");
+    let told = machine.install();
+    assert!(told.expect_ok().contains("/usr/local/sbin/other-keys"), "it says which command is in charge: {told}");
+    assert_eq!(machine.sh("find /etc/ssh/sshd_config.d /etc/ssh/sshd_config -type f -exec sha256sum {} +"), before);
+    machine.start_sshd();
+    machine.login("ec2-user").key(&jane).run("true").expect_ok();
+}
+
+#[test]
+fn a_match_block_with_its_own_command_is_seen_too() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.write("/usr/local/sbin/other-keys", "#!/bin/sh\n", 0o755);
+    let mut config = machine.read("/etc/ssh/sshd_config").unwrap();
+    config.push_str(
+        "Match User ec2-user\n AuthorizedKeysCommand /usr/local/sbin/other-keys\n AuthorizedKeysCommandUser nobody\n",
+    );
+    machine.write("/etc/ssh/sshd_config", &config, 0o644);
+    let told = machine.install();
+    assert!(told.expect_ok().contains("/usr/local/sbin/other-keys"), "{told}");
+    assert_eq!(machine.read(DROP_IN), None);
+}
+
+#[test]
+fn a_broken_sshd_configuration_is_not_made_worse() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    let mut config = machine.read("/etc/ssh/sshd_config").unwrap();
+    config.push_str("NoSuchKeyword yes\n");
+    machine.write("/etc/ssh/sshd_config", &config, 0o644);
+    let before = login_files(&machine);
+    let told = machine.install();
+    assert!(told.stdout.contains("NoSuchKeyword"), "it says what sshd says: {told}");
+    assert_eq!(login_files(&machine), before, "{told}");
+    // Mended, it can be wired by hand.
+    machine.write("/etc/ssh/sshd_config", config.replace("NoSuchKeyword yes\n", ""), 0o644);
+    machine.run("iam-ssh wire").expect_ok();
+    assert!(machine.read(DROP_IN).is_some());
+}
+
+#[test]
+fn without_an_include_it_says_so_and_holds_back() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.run("sed -i /^Include/d /etc/ssh/sshd_config").expect_ok();
+    let before = login_files(&machine);
+    let told = machine.install();
+    assert!(told.stdout.contains("Include"), "{told}");
+    assert_eq!(login_files(&machine), before, "{told}");
+}
+
+fn is_reloaded_not_restarted(suite: Suite) {
+    let world = World::new();
+    let john = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &john);
+    world.imds();
+    let machine = BootedMachine::boot(&world, suite);
+    let pid = "systemctl show -p MainPID --value ssh";
+    let before = machine.sh(pid);
+    machine.install().expect_ok();
+    machine.configure(&configuration(&world.double().url(), USERS));
+    machine.wait_for_sshd();
+    assert_eq!(machine.sh(pid), before, "reloaded, not restarted");
+
+    let session = machine.login("ec2-user").key(&john).run("echo $SSH_CONNECTION");
+    let port = session.expect_ok().split(' ').nth(1).unwrap().to_owned();
+    let line = format!("]: Public key owner is john@example.org for connection 127.0.0.1 port {port}\n");
+    assert!(machine.journal().contains(&line), "{}", machine.journal());
+
+    machine.purge().expect_ok();
+    machine.wait_for_sshd();
+    assert_eq!(machine.sh(pid), before, "reloaded again");
+    assert!(machine.login("ec2-user").key(&john).run("true").refused());
+    assert_eq!(machine.sh("systemctl is-active ssh"), "active\n");
+    assert_eq!(machine.sh("systemctl list-units --failed --no-legend --plain | awk '/ssh/'"), "");
+}
+
+#[test]
+fn a_running_sshd_is_reloaded_on_bookworm() {
+    is_reloaded_not_restarted(Suite::Bookworm);
+}
+
+#[test]
+fn a_running_sshd_is_reloaded_on_trixie() {
+    is_reloaded_not_restarted(Suite::Trixie);
+}
