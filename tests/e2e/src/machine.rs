@@ -4,6 +4,7 @@
 
 use std::ops::Deref;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use crate::debian::{Debian, overlay};
 use crate::inputs::Suite;
 use crate::process::{Daemon, children, command, text, unlinked};
-use crate::recorder::{LogLine, Recorder};
+use crate::recorder::{LogLine, Recorder, clogged_log_socket};
 use crate::wait::eventually;
 use crate::world::World;
 
@@ -85,6 +86,21 @@ impl Machine {
     pub fn expect_log(&self, text: &str) -> LogLine {
         self.wait_log(|line| line.message.contains(text))
             .unwrap_or_else(|| panic!("no log line says {text:?}:\n{}", self.log_text()))
+    }
+
+    /// Replaces /dev/log by a socket that nobody reads and that is full, for as long as the answer is kept.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn clog_the_log(&self) -> UnixDatagram {
+        self.remove_the_log();
+        clogged_log_socket(&self.path("/dev"))
+    }
+
+    /// Takes /dev/log away.
+    pub fn remove_the_log(&self) {
+        std::fs::remove_file(self.path("/dev/log")).unwrap();
     }
 
     /// All log lines, for messages.

@@ -54,11 +54,7 @@ pub(crate) struct Recorder(Lines);
 impl Recorder {
     /// Becomes the `log` socket in this directory.
     pub(crate) fn listen(directory: &Path) -> Self {
-        // By way of a descriptor: the path to a machine's root may be longer than a socket's address can be.
-        let directory = std::fs::File::open(directory).unwrap();
-        let path = format!("/proc/self/fd/{}/log", directory.as_raw_fd());
-        let socket = UnixDatagram::bind(&path).expect("/dev/log of the machine");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let socket = log_socket(directory);
         setsockopt(&socket, sockopt::PassCred, &true).unwrap();
         let lines = Lines::default();
         let recorded = Arc::clone(&lines);
@@ -83,6 +79,31 @@ impl Recorder {
             lines = more.wait_timeout(lines, left).unwrap().0;
         }
     }
+}
+
+/// Binds the `log` socket of this directory, for everybody to write to.
+fn log_socket(directory: &Path) -> UnixDatagram {
+    at_short_path(directory, |path| {
+        let socket = UnixDatagram::bind(path).expect("/dev/log of the machine");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        socket
+    })
+}
+
+/// The same, full: not one more datagram fits in.
+pub(crate) fn clogged_log_socket(directory: &Path) -> UnixDatagram {
+    let socket = log_socket(directory);
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    at_short_path(directory, |path| sender.connect(path).unwrap());
+    while sender.send(b"<38>clogged").is_ok() {}
+    socket
+}
+
+/// The `log` of a directory by way of a descriptor: the path to a machine's root may be longer than a socket's address can be.
+fn at_short_path<T>(directory: &Path, act: impl FnOnce(&str) -> T) -> T {
+    let directory = std::fs::File::open(directory).unwrap();
+    act(&format!("/proc/self/fd/{}/log", directory.as_raw_fd()))
 }
 
 fn record(socket: &UnixDatagram, lines: &Lines) {

@@ -174,3 +174,14 @@ fn strange_login_names_are_nobody() {
     }
     assert_eq!(world.requests(), 0, "nothing of this needs to be asked");
 }
+
+#[test]
+fn the_sync_refuses_an_empty_bucket_name() {
+    let world = World::new();
+    for (name, what) in [("", "empty"), ("s3://company-iam", "name alone"), ("company-iam/keys", "name alone")] {
+        let refused = world.sync_at(&world.double().url(), &["--s3-bucket", name]);
+        assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(2), ""), "{refused}");
+        assert!(refused.stderr.contains("S3_BUCKET") && refused.stderr.contains(what), "{refused}");
+    }
+    assert_eq!(world.double().requests().len(), 0);
+}

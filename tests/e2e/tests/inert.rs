@@ -152,3 +152,28 @@ fn local_keys_log_in_while_there_is_no_network() {
     let refused = machine.login("ec2-user").key(&world.key("other", KeyKind::Ed25519)).run("true");
     assert!(refused.refused() && refused.took < Duration::from_secs(5), "{refused}");
 }
+
+/// A log that nobody reads or that is not there costs the record, never the login.
+#[test]
+fn a_log_that_is_full_or_missing_delays_nothing() {
+    let world = World::new();
+    let john = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &john);
+    let machine = armed_by_double(&world, USERS);
+    // Not by sshd or runuser: those would wait for their own log lines.
+    let sshrc = "exec setpriv --reuid ec2-user --clear-groups \
+        env SSH_CLIENT='127.0.0.1 1 22' SSH_KEY_OWNER=john@example.org /usr/libexec/iam-ssh/sshrc";
+    let works = |log: &str| {
+        let answer = machine.lookup(&["ec2-user", john.kind(), john.base64()]);
+        assert!(answer.expect_ok().contains(john.base64()) && answer.took < Duration::from_secs(2), "{log}: {answer}");
+        let session = machine.run(sshrc);
+        assert_eq!(session.expect_ok(), "", "{log}");
+        assert!(session.stderr.is_empty() && session.took < Duration::from_secs(2), "{log}: {session}");
+    };
+    let full = machine.clog_the_log();
+    works("full");
+    drop(full);
+    works("abandoned");
+    machine.remove_the_log();
+    works("missing");
+}

@@ -1,7 +1,7 @@
 //! The main path: from a key in IAM to a session with an owner in the log, on every Debian that the rig has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use iam_ssh_e2e::scene::{Person, armed};
+use iam_ssh_e2e::scene::{Person, armed, configuration};
 use iam_ssh_e2e::{KeyKind, Machine, Suite, World};
 
 const GROUP: &str = "principals = [\"groups/Administrators\"]";
@@ -101,4 +101,20 @@ fn a_second_run_of_the_sync_changes_nothing() {
         "{dry}"
     );
     assert_eq!(world.s3().get(document), Some(before), "a dry run changes nothing");
+}
+
+/// sshd runs `~/.ssh/rc` in place of ours; whoever can write it could skip the log.
+#[test]
+fn a_users_own_rc_does_not_skip_the_log() {
+    let world = World::new();
+    let [john, _] = company(&world);
+    let machine = armed(&world, Suite::Bookworm, world.moto().url(), GROUP);
+    machine.write("/home/ec2-user/.ssh/rc", "touch ~/rc-ran\n", 0o644);
+    logs_in_as(&machine, &john);
+    assert_eq!(machine.read("/home/ec2-user/rc-ran"), None);
+    // As the administrator wants it.
+    machine.configure(&format!("{}[sshd]\nuser_rc = true\n", configuration(world.moto().url(), GROUP)));
+    machine.run("chown -R ec2-user: ~ec2-user/.ssh").expect_ok();
+    machine.login("ec2-user").key(&john.key).run("true").expect_ok();
+    assert_eq!(machine.read("/home/ec2-user/rc-ran").as_deref(), Some(""));
 }
