@@ -63,7 +63,7 @@ impl<'a> Aws<'a> {
             CredentialSource::Instance => {
                 (SharedCredentialsProvider::new(instance_credentials(self.imds.credentials().await?)), None)
             }
-            CredentialSource::DefaultChain => default_chain(http.clone()).await?,
+            CredentialSource::DefaultChain => default_chain(http.clone(), self.config.region.as_deref()).await?,
         };
         let region = match (&self.config.region, chain_region) {
             (Some(region), _) => Region::new(region.clone()),
@@ -81,10 +81,11 @@ impl<'a> Aws<'a> {
     async fn ssm(&self) -> Result<&aws_sdk_ssm::Client, FetchError> {
         let client = self.ssm.get_or_init(|| async {
             let account = self.account().await?;
-            // The parameter lives beside the instance, wherever the bucket is. Off EC2 there is no such place.
-            let region = match self.imds.region().await {
-                Ok(region) => Region::new(region),
-                Err(_) => account.region.clone(),
+            // The parameter lives beside the instance, wherever the bucket is. Off EC2 there is no such place, and
+            // nobody to ask.
+            let region = match self.config.credentials {
+                CredentialSource::Instance => Region::new(self.imds.region().await?),
+                CredentialSource::DefaultChain => account.region.clone(),
             };
             Ok(ssm::client(account, self.config, region))
         });
@@ -121,8 +122,16 @@ fn instance_credentials(found: imds::RoleCredentials) -> Credentials {
     Credentials::new(found.access_key_id, found.secret_access_key, Some(found.token), None, "iam-ssh-imds")
 }
 
-async fn default_chain(http: SharedHttpClient) -> Result<(SharedCredentialsProvider, Option<Region>), FetchError> {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
+async fn default_chain(
+    http: SharedHttpClient,
+    region: Option<&str>,
+) -> Result<(SharedCredentialsProvider, Option<Region>), FetchError> {
+    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http);
+    if let Some(region) = region {
+        // Else the loader asks the metadata service for one, which outside EC2 may not even refuse.
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    let config = loader.load().await;
     let provider = config.credentials_provider().ok_or_else(|| {
         FetchError::Transient("the SDK's default chain found no credentials (aws.credentials)".to_owned())
     })?;

@@ -64,6 +64,10 @@ enum Step {
     Document(usize, Result<Vec<u8>, FetchError>),
 }
 
+/// Most documents that are fetched at the same time; sshd hands a process 1,024 descriptors.
+const IN_FLIGHT: usize = 32;
+
+/// What is under way.
 type Work<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + 'a>>>;
 
 /// Answers `question` within `limit`. At the limit, what is known until then is the answer.
@@ -79,11 +83,12 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
     let deadline = tokio::time::Instant::now() + limit;
     let mut answer = Answer::default();
     let mut slots: Vec<Slot> = Vec::new();
-    let work: Work<'_> = FuturesUnordered::new();
+    let mut work: Work<'_> = FuturesUnordered::new();
+    let mut asked = 0;
 
     let (local, events) = principals::local(question.login, question.trusted_owner);
     answer.events.extend(events);
-    add(&mut slots, local, &work, objects, config);
+    add(&mut slots, local);
     let mut remote_known = !principals::has_remote(question.login);
     if !remote_known {
         work.push(Box::pin(async move {
@@ -92,14 +97,18 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
         }));
     }
 
-    let mut work = work;
     while !is_decided(&slots, remote_known, question) {
+        while let Some(slot) = slots.get(asked).filter(|_| work.len() < IN_FLIGHT) {
+            let (at, key) = (asked, slot.principal.object_key(&config.prefix));
+            work.push(Box::pin(async move { Step::Document(at, objects.get(&key).await) }));
+            asked += 1;
+        }
         match tokio::time::timeout_at(deadline, work.next()).await {
             Ok(None) => break,
             Ok(Some(Step::Remote(principals, events))) => {
                 remote_known = true;
                 answer.events.extend(events);
-                add(&mut slots, principals, &work, objects, config);
+                add(&mut slots, principals);
             }
             Ok(Some(Step::Document(at, fetched))) => {
                 if let Some(slot) = slots.get_mut(at) {
@@ -113,23 +122,16 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
         }
     }
     answer.found = collect(&slots, question, config.sshd.user_rc);
+    answer.events.extend(shared_key(&slots, question));
     answer
 }
 
-fn add<'a, O: Objects>(
-    slots: &mut Vec<Slot>,
-    principals: Vec<Principal>,
-    work: &Work<'a>,
-    objects: &'a O,
-    config: &'a Config,
-) {
+/// Adds principals in their order; one that is there already counts where it first stood.
+fn add(slots: &mut Vec<Slot>, principals: Vec<Principal>) {
     for principal in principals {
-        if slots.iter().any(|slot| slot.principal == principal) {
-            continue;
+        if !slots.iter().any(|slot| slot.principal == principal) {
+            slots.push(Slot { principal, document: None });
         }
-        let (at, key) = (slots.len(), principal.object_key(&config.prefix));
-        work.push(Box::pin(async move { Step::Document(at, objects.get(&key).await) }));
-        slots.push(Slot { principal, document: None });
     }
 }
 
@@ -165,6 +167,23 @@ fn collect(slots: &[Slot], question: Question<'_>, user_rc: bool) -> Vec<Found> 
         }
     }
     found
+}
+
+/// Says so where the offered key stands under more than one owner: the log can name only one of them, and anybody can
+/// upload somebody else's public key as their own.
+fn shared_key(slots: &[Slot], question: Question<'_>) -> Option<Event> {
+    let offered = question.offered?;
+    let lines = slots.iter().filter_map(|slot| slot.document.as_ref()).flat_map(|d| usable(d, question.now));
+    let mut owners: Vec<&str> = lines.filter(|line| line.key() == offered).map(|line| line.owner().as_str()).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    (owners.len() > 1).then(|| {
+        Event::warning(format!(
+            "the key {} is published for {}: its logins count as the first one found; it should belong to one IAM user",
+            offered.fingerprint(),
+            owners.join(" and ")
+        ))
+    })
 }
 
 /// The document of `principal` from what was fetched; an empty one where that failed.

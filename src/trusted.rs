@@ -1,17 +1,20 @@
 //! Reads files that decide who gets in: configuration, principals files, roots of trust.
 //!
 //! A file counts only if nobody but root could have written it: the check is made on the open handle, and on every
-//! directory above it as sshd does for its own files. It must never fall back to an unchecked read.
+//! directory that is walked through, those that hold a symbolic link included. It must never fall back to an
+//! unchecked read.
 
 use nix::fcntl::OFlag;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Largest file that is read, in bytes; a bundle of all public roots has about 220 KB.
 const MAX_LEN: u64 = 1024 * 1024;
+/// Most symbolic links that are followed, as many as the kernel follows.
+const MAX_LINKS: usize = 40;
 /// Write permission for the group or for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -48,17 +51,63 @@ pub enum TrustError {
 /// # Errors
 /// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is no file.
 pub fn read(path: &Path, owner: Owner) -> Result<String, TrustError> {
-    let io = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => TrustError::Missing(path.to_owned()),
-        _ => TrustError::Io(path.to_owned(), error),
-    };
-    // Not blocking: a FIFO in the file's place must not hold a login.
-    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(io)?;
-    check_parents(&path.canonicalize().map_err(io)?, owner)?;
+    let resolved = resolve(path, owner)?;
+    // Not blocking: a FIFO in the file's place must not hold a login. Not following: it is resolved already.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file =
+        OpenOptions::new().read(true).custom_flags(flags.bits()).open(&resolved).map_err(|e| io_error(path, e))?;
     check_handle(path, &file, owner)?;
     let mut bytes = Vec::new();
-    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(|e| io_error(path, e))?;
     String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
+}
+
+/// Follows `path` to a path without symbolic links, checking every directory on the way before anything in it is
+/// believed: a link that somebody else could have made or moved could lead to any file of root's, also to one whose
+/// content that somebody chose (`/proc/<pid>/cmdline` of a setuid program).
+fn resolve(path: &Path, owner: Owner) -> Result<PathBuf, TrustError> {
+    let mut pending: Vec<PathBuf> = components(path);
+    let mut resolved = PathBuf::from("/");
+    let mut links = 0;
+    check_directory(&resolved, owner)?;
+    while let Some(part) = pending.pop() {
+        if part == Path::new("..") {
+            resolved.pop();
+            continue;
+        }
+        let next = resolved.join(part);
+        let meta = next.symlink_metadata().map_err(|e| io_error(path, e))?;
+        if meta.is_symlink() {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(TrustError::Kind(path.to_owned()));
+            }
+            let target = next.read_link().map_err(|e| io_error(path, e))?;
+            if target.is_absolute() {
+                resolved = PathBuf::from("/");
+            }
+            pending.extend(components(&target));
+        } else {
+            if meta.is_dir() {
+                check_owner_and_mode(&next, &meta, owner)?;
+            }
+            resolved = next;
+        }
+    }
+    Ok(resolved)
+}
+
+/// The parts of a path behind the root, last first.
+fn components(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
+    parts.map(|c| PathBuf::from(c.as_os_str())).rev().collect()
+}
+
+fn io_error(path: &Path, error: io::Error) -> TrustError {
+    match error.kind() {
+        io::ErrorKind::NotFound => TrustError::Missing(path.to_owned()),
+        _ => TrustError::Io(path.to_owned(), error),
+    }
 }
 
 fn check_handle(path: &Path, file: &File, owner: Owner) -> Result<(), TrustError> {
@@ -73,12 +122,9 @@ fn check_handle(path: &Path, file: &File, owner: Owner) -> Result<(), TrustError
     Ok(())
 }
 
-/// Checks every directory above `path`, which is canonical, up to the root.
-fn check_parents(path: &Path, owner: Owner) -> Result<(), TrustError> {
-    path.ancestors().skip(1).try_for_each(|dir| {
-        let meta = dir.metadata().map_err(|e| TrustError::Io(dir.to_owned(), e))?;
-        check_owner_and_mode(dir, &meta, owner)
-    })
+fn check_directory(dir: &Path, owner: Owner) -> Result<(), TrustError> {
+    let meta = dir.metadata().map_err(|e| io_error(dir, e))?;
+    check_owner_and_mode(dir, &meta, owner)
 }
 
 fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, owner: Owner) -> Result<(), TrustError> {

@@ -134,19 +134,33 @@ impl Imds {
 
     async fn get(&self, path: &str) -> Result<String, FetchError> {
         let mut connection = self.connection.lock().await;
-        // A connection that the service has closed is opened again.
-        let mut session = match connection.take() {
-            Some(session) if !session.sender.is_closed() => session,
-            _ => self.open().await?,
+        let kept = match connection.take() {
+            Some(mut session) => match self.ask(&mut session, path).await {
+                Ok(answer) => Some((session, answer)),
+                // The service may have closed a connection that it kept open so far.
+                Err(_) => None,
+            },
+            None => None,
         };
-        let request = self.request(Method::GET, path, "x-aws-ec2-metadata-token", session.token.clone())?;
-        let (status, text) = self.send(&mut session.sender, request).await?;
+        let (session, (status, text)) = match kept {
+            Some(kept) => kept,
+            None => {
+                let mut session = self.open().await?;
+                let answer = self.ask(&mut session, path).await?;
+                (session, answer)
+            }
+        };
         *connection = Some(session);
         match status {
             StatusCode::OK => Ok(text),
             StatusCode::NOT_FOUND => Err(FetchError::Missing(format!("{}: there is no {path}", self.name()))),
             status => Err(self.failed(&format!("{path} answered {status}"))),
         }
+    }
+
+    async fn ask(&self, session: &mut Session, path: &str) -> Result<(StatusCode, String), FetchError> {
+        let request = self.request(Method::GET, path, "x-aws-ec2-metadata-token", session.token.clone())?;
+        self.send(&mut session.sender, request).await
     }
 
     async fn open(&self) -> Result<Session, FetchError> {

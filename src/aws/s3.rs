@@ -31,11 +31,15 @@ pub(super) async fn get(client: &Client, bucket: &str, owner: Option<&str>, key:
     let request = client.get_object().bucket(bucket).key(key).set_expected_bucket_owner(owner.map(str::to_owned));
     let where_ = || format!("s3://{bucket}/{key}");
     let mut object = request.send().await.map_err(|error| explain(classify(&error, &["NoSuchKey"]), &where_()))?;
+    let too_large = || FetchError::Transient(format!("{}: larger than {MAX_LEN} bytes, so not read", where_()));
+    if object.content_length().is_some_and(|len| usize::try_from(len).is_ok_and(|len| len > MAX_LEN)) {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     while let Some(chunk) = object.body.next().await {
         let chunk = chunk.map_err(|e| FetchError::Transient(format!("{}: the body broke off: {e}", where_())))?;
         if bytes.len() + chunk.len() > MAX_LEN {
-            return Err(FetchError::Transient(format!("{}: larger than {MAX_LEN} bytes, so not read", where_())));
+            return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -158,7 +158,7 @@ pub(super) fn tag_key(text: &str) -> Checked<String> {
 }
 
 pub(super) fn login_user(text: &str) -> Checked<()> {
-    let fits = |c: char| !c.is_control() && !c.is_whitespace() && c != '/' && c != ':';
+    let fits = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '/' | ':' | ',');
     if (1..=256).contains(&text.len()) && text.chars().all(fits) && !matches!(text, "." | "..") {
         return Ok(());
     }

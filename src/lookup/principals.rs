@@ -7,8 +7,8 @@ use super::ports::{FetchError, Instance, Parameters};
 use crate::audit::Event;
 use crate::config::Login;
 use crate::trusted::{self, Owner};
-use iam_ssh_core::Principal;
 use iam_ssh_core::principal::parse_list;
+use iam_ssh_core::{Principal, PrincipalError};
 
 /// The principals that are known without asking anybody: inline, then the file's.
 pub(super) fn local(login: &Login, owner: Owner) -> (Vec<Principal>, Vec<Event>) {
@@ -16,7 +16,7 @@ pub(super) fn local(login: &Login, owner: Owner) -> (Vec<Principal>, Vec<Event>)
     let mut events = Vec::new();
     if let Some(path) = &login.file {
         match trusted::read(path, owner) {
-            Ok(text) => take(&text, &format!("principals_file {}", path.display()), &mut principals, &mut events),
+            Ok(text) => take(&text, &format!("principals_file {}", path.display()), true, &mut principals, &mut events),
             Err(why) => events.push(Event::error(format!("principals_file {why}"))),
         }
     }
@@ -55,7 +55,7 @@ pub(super) async fn remote<P: Parameters, I: Instance>(
     let mut events = Vec::new();
     for (what, value) in [parameter, tag].into_iter().flatten() {
         match value {
-            Ok(text) => take(&text, &what, &mut principals, &mut events),
+            Ok(text) => take(&text, &what, false, &mut principals, &mut events),
             Err(error) => events.extend(error.event(&what)),
         }
     }
@@ -76,11 +76,23 @@ async fn parameter_name<I: Instance>(template: &str, instance: &I) -> Result<Str
     Ok(template.replace("{role}", &role))
 }
 
-fn take(text: &str, what: &str, principals: &mut Vec<Principal>, events: &mut Vec<Event>) {
-    for entry in parse_list(text) {
+/// Takes the good entries of a list; the bad ones become one event.
+///
+/// What stands in the file is root's own text and is quoted. A parameter or a tag may hold something that was never
+/// meant for a log (a secret, under a misspelt name), so of those an entry is quoted only where it looks like a
+/// principal.
+fn take(text: &str, what: &str, quote: bool, principals: &mut Vec<Principal>, events: &mut Vec<Event>) {
+    let mut wrong = Vec::new();
+    for (index, entry) in parse_list(text).into_iter().enumerate() {
         match entry {
             Ok(principal) => principals.push(principal),
-            Err(why) => events.push(Event::error(format!("{what}: {why}"))),
+            Err(PrincipalError::Kind { meant: None, .. }) if !quote => {
+                wrong.push(format!("entry {} begins with neither `users/` nor `groups/`", index + 1));
+            }
+            Err(why) => wrong.push(why.to_string()),
         }
+    }
+    if !wrong.is_empty() {
+        events.push(Event::error(format!("{what}: {}", wrong.join("; "))));
     }
 }

@@ -106,9 +106,9 @@ fn print(answer: &Answer, question: Question<'_>, started: Instant, log: &Log) -
     let text: String = answer.found.iter().map(|found| format!("{}\n", found.line)).collect();
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    for event in &answer.events {
-        log.tell(event);
-    }
+    // The answer is given. sshd would discard it if this process were killed now.
+    nix::unistd::alarm::cancel();
+    // First what must not be lost where the log is slow.
     if let (Some(_), Some(found)) = (question.offered, answer.found.first()) {
         log.0.send(&Event::Offered {
             login: question.user.to_owned(),
@@ -119,6 +119,9 @@ fn print(answer: &Answer, question: Question<'_>, started: Instant, log: &Log) -
             took: started.elapsed(),
             sshd_pid: nix::unistd::getppid().as_raw().unsigned_abs(),
         });
+    }
+    for event in &answer.events {
+        log.tell(event);
     }
     match written {
         Ok(()) => Exit::Ok,

@@ -53,6 +53,27 @@ fn three_metadata_requests_at_most_and_one_object_request_per_principal() {
     assert_eq!(double.requests().len(), 5);
 }
 
+/// A value that was never meant for a log does not get there because a parameter's name was misspelt.
+#[test]
+fn a_secret_in_a_parameter_is_not_logged() {
+    let double = aws();
+    double.put_parameter("/p", "hunter2\nuser/Admin");
+    let config = config(&double, "", "principals_parameter = \"/p\"");
+    let said = log(&ask(&config, None)).join("\n");
+    assert!(!said.contains("hunter2") && said.contains("entry 1 begins with neither"), "{said}");
+    assert!(said.contains("did you mean `users/Admin`?"), "{said}");
+}
+
+#[test]
+fn more_principals_than_descriptors_are_all_asked() {
+    let double = aws();
+    let names: Vec<String> = (0..1100).map(|n| format!("users/u{n}")).collect();
+    double.put_object(BUCKET, "users/u1099/authorized_keys", line("u1099", JOHN));
+    let list = names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(",");
+    let config = config(&double, "[lookup]\ndeadline = \"30s\"", &format!("principals = [{list}]"));
+    assert_eq!(lines(&ask(&config, Some(JOHN))), [printed("u1099", JOHN)]);
+}
+
 #[test]
 fn the_region_is_the_instance_s_own_where_none_is_configured() {
     let double = aws();

@@ -72,6 +72,15 @@ fn the_first_principal_decides_however_late_it_is() {
 }
 
 #[test]
+fn a_key_of_two_owners_is_said_to_be_one() {
+    let both = line("first", JOHN) + &line("second", JOHN);
+    let (answer, _) = ask(&[("groups/second", 1, both)], Some(JOHN), false);
+    assert_eq!(owners(&answer), ["first"]);
+    let said = answer.events.last().unwrap().line(900);
+    assert!(said.contains("is published for first and second"), "{said}");
+}
+
+#[test]
 fn a_decided_answer_waits_for_nobody() {
     let objects = [("users/first", 5, line("first", JOHN)), ("groups/second", 1900, line("second", MARY))];
     let (answer, took) = ask(&objects, Some(JOHN), true);

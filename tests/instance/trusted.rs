@@ -35,6 +35,26 @@ fn what_others_could_have_written_is_refused() {
     assert!(matches!(read(&file, own()), Err(TrustError::NotText(..))));
 }
 
+/// A link is as trustworthy as the folder it lies in: whoever can make it chooses what is read, and among root's files
+/// are some whose content others choose.
+#[test]
+fn a_link_that_others_could_have_made_is_refused() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (file, open, closed) = (dir.path().join("f"), dir.path().join("open"), dir.path().join("closed"));
+    fs::write(&file, "text").unwrap();
+    fs::create_dir(&open).unwrap();
+    fs::create_dir(&closed).unwrap();
+    symlink(&file, open.join("link")).unwrap();
+    symlink("../open/link", closed.join("link")).unwrap();
+    symlink("loop", closed.join("loop")).unwrap();
+    assert_eq!(read(&closed.join("link"), own()).unwrap(), "text");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(read(&open.join("link"), own()), Err(TrustError::Mode(..))));
+    assert!(matches!(read(&closed.join("link"), own()), Err(TrustError::Mode(..))), "on the way of another link");
+    assert!(matches!(read(&open.join("../f"), own()), Err(TrustError::Mode(..))), "walked through");
+    assert!(matches!(read(&closed.join("loop"), own()), Err(TrustError::Kind(..))));
+}
+
 #[test]
 fn a_fifo_does_not_hold_the_login() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -9,6 +9,7 @@
 use crate::expiry::Expiry;
 use crate::text::escape;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Options without a value that are allowed, as sshd(8) spells them. sshd compares them ignoring case.
 const FLAGS: [&str; 11] = [
@@ -39,8 +40,8 @@ pub enum KeyOption {
     ExpiryTime(Expiry),
 }
 
-/// The value of an option: a non-empty list of host patterns, networks or ports, from an alphabet that needs no
-/// quoting: `A-Z a-z 0-9 . : * ? ! , / _ [ ] -`.
+/// The value of an option, in a form that every sshd reads, from an alphabet that needs no quoting:
+/// `A-Z a-z 0-9 . : * ? ! , / _ [ ] -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(String);
 
@@ -79,7 +80,7 @@ impl KeyOption {
         }
         let value = raw.value.as_deref();
         if let Some(name) = known(&VALUES) {
-            return value.and_then(Value::new).map(|v| Self::Value(name, v)).ok_or_else(bad_value);
+            return value.and_then(|v| Value::new(name, v)).map(|v| Self::Value(name, v)).ok_or_else(bad_value);
         }
         if raw.name.eq_ignore_ascii_case("expiry-time") {
             return value.and_then(Expiry::parse).map(Self::ExpiryTime).ok_or_else(bad_value);
@@ -96,10 +97,48 @@ impl KeyOption {
 }
 
 impl Value {
-    fn new(text: &str) -> Option<Self> {
+    /// The value of the option `name`, if sshd would honour it: one that it cannot read costs the whole line.
+    fn new(name: &str, text: &str) -> Option<Self> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b".:*?!,/_[]-".contains(&b);
-        (!text.is_empty() && text.len() <= 2048 && text.bytes().all(fits)).then(|| Self(text.to_owned()))
+        let readable = match name {
+            "from" => text.split(',').all(is_host_pattern),
+            "permitopen" => text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port)),
+            "permitlisten" => match text.rsplit_once(':') {
+                Some((host, port)) => is_host(host) && is_port(port),
+                None => is_port(text),
+            },
+            _ => false,
+        };
+        (text.len() <= 2048 && text.bytes().all(fits) && readable).then(|| Self(text.to_owned()))
     }
+}
+
+/// One entry of `from`: a host pattern, or a network whose host bits are zero (sshd refuses the whole list else).
+fn is_host_pattern(text: &str) -> bool {
+    let text = text.strip_prefix('!').unwrap_or(text);
+    match text.split_once('/') {
+        None => !text.is_empty(),
+        Some((address, len)) => {
+            let len = len.bytes().all(|b| b.is_ascii_digit()).then(|| len.parse::<u32>().ok()).flatten();
+            match (address.parse::<IpAddr>(), len) {
+                (Ok(IpAddr::V4(ip)), Some(len @ 0..=32)) => u32::from(ip).checked_shl(len).unwrap_or(0) == 0,
+                (Ok(IpAddr::V6(ip)), Some(len @ 0..=128)) => u128::from(ip).checked_shl(len).unwrap_or(0) == 0,
+                _ => false,
+            }
+        }
+    }
+}
+
+/// A host of `permitopen` or `permitlisten`: a name, an address, `*`, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !text.is_empty() && !text.contains(['[', ']', ':', ',', '/', '!', '?']),
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    text == "*" || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 impl KeyOptions {
@@ -121,12 +160,14 @@ impl KeyOptions {
     }
 }
 
-/// Judges options by the allow-list, refusing any that stands there twice.
+/// Judges options by the allow-list, refusing any that stands there twice and may not.
 pub(crate) fn check(raw: &[RawOption]) -> Result<Vec<KeyOption>, OptionError> {
     let mut options: Vec<KeyOption> = Vec::with_capacity(raw.len());
     for raw in raw {
         let option = KeyOption::from_raw(raw)?;
-        if options.iter().any(|o| o.name() == option.name()) {
+        // sshd collects these two, and refuses or reinterprets the others.
+        let repeatable = matches!(option.name(), "permitopen" | "permitlisten");
+        if !repeatable && options.iter().any(|o| o.name() == option.name()) {
             return Err(OptionError::Twice(option.name().to_owned()));
         }
         options.push(option);
@@ -199,3 +240,34 @@ impl fmt::Display for OptionError {
 }
 
 impl std::error::Error for OptionError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_sshd_would_not_honour_are_refused() {
+        for good in [
+            "from=\"10.0.0.0/8,!10.1.2.3,*.example.org,2001:db8::/32,0.0.0.0/0\"",
+            "permitopen=\"db:5432\",permitopen=\"[::1]:*\"",
+            "permitlisten=\"8080\",permitlisten=\"localhost:80\"",
+        ] {
+            assert!(KeyOptions::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "from=\"127.0.0.1/33\"",
+            "from=\"127.0.0.1/8\"",
+            "from=\"2001:db8::1/32\"",
+            "from=\"a,,b\"",
+            "from=\"a/8\"",
+            "permitopen=\"a:1,b:2\"",
+            "permitopen=\"a\"",
+            "permitopen=\"a:0\"",
+            "permitlisten=\"x\"",
+            "permitlisten=\"80,81\"",
+            "from=\"a\",from=\"b\"",
+        ] {
+            assert!(KeyOptions::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
