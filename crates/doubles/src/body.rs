@@ -1,6 +1,6 @@
 //! The body of an answer, at full speed or at a given pace.
 //!
-//! It must never change the bytes, and it always announces their true length.
+//! It must never change the bytes, and it announces their true length unless it is told to end with the connection.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,9 +11,10 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// Bytes that are sent at once, or `rate` of them a second.
+/// Bytes that are sent at once, or `rate` of them a second, with or without a word about their number.
 pub(crate) struct PacedBody {
     rest: Bytes,
+    sized: bool,
     rate: Option<u64>,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -21,7 +22,12 @@ pub(crate) struct PacedBody {
 impl PacedBody {
     /// A body that is sent as fast as the client reads, or, with `rate`, at that many bytes per second.
     pub(crate) fn new(bytes: Vec<u8>, rate: Option<u64>) -> Self {
-        Self { rest: Bytes::from(bytes), rate: rate.map(|rate| rate.max(1)), pause: None }
+        Self { rest: Bytes::from(bytes), sized: true, rate: rate.map(|rate| rate.max(1)), pause: None }
+    }
+
+    /// The same body, its length untold.
+    pub(crate) fn without_length(self) -> Self {
+        Self { sized: false, ..self }
     }
 
     /// How much goes out next, and how long that takes: a twentieth of a second's worth, at least one byte.
@@ -55,10 +61,13 @@ impl Body for PacedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.sized && self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if !self.sized {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
     }
 }

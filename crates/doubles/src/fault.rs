@@ -21,6 +21,11 @@ pub enum Fault {
         /// The pace; at least 1.
         bytes_per_sec: u64,
     },
+    /// The right answer, cut off behind the first occurrence of this text (whole where it does not occur) and sent without a length:
+    /// HTTP/1.0 style, its end is the end of the connection, so that nothing on the wire says that something is missing.
+    CutBody(String),
+    /// Status 200 with this body in place of the right one, and nothing done.
+    Body(String),
 }
 
 impl Fault {

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::double::Double;
 use crate::incoming::Pairs;
 use crate::reply::{IAM_NAMESPACE, REQUEST_ID, Reply, escape};
 use crate::request::Service;
 
 mod page;
+mod people;
 mod xml;
 
 /// One uploaded SSH public key.
@@ -19,6 +19,7 @@ pub(crate) struct SshKey {
     pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) status: String,
+    pub(crate) uploaded: Option<String>,
 }
 
 /// One user: keys in the order of upload, tags by key.
@@ -135,90 +136,4 @@ fn get_key(iam: &Iam, form: &Pairs) -> Result<String, Refusal> {
         xml::key_fields(name, key),
         escape(&key.body)
     ))
-}
-
-/// The account's people.
-impl Double {
-    /// At most this many entries per page of any IAM list, whatever the client asks for. Default 100, as AWS's.
-    pub fn page_cap(&self, entries: usize) -> &Self {
-        self.state().iam.page_cap = entries.max(1);
-        self
-    }
-
-    /// A user without keys or groups.
-    pub fn add_user(&self, name: &str) -> &Self {
-        self.state().iam.users.entry(name.to_owned()).or_default();
-        self
-    }
-
-    /// Deletes a user with all keys and memberships.
-    pub fn remove_user(&self, name: &str) -> &Self {
-        self.state().iam.users.remove(name);
-        self
-    }
-
-    /// A tag of a user, who is added if need be.
-    pub fn tag_user(&self, name: &str, key: &str, value: &str) -> &Self {
-        let mut state = self.state();
-        state.iam.users.entry(name.to_owned()).or_default().tags.insert(key.to_owned(), value.to_owned());
-        drop(state);
-        self
-    }
-
-    /// A group without members.
-    pub fn add_group(&self, name: &str) -> &Self {
-        self.state().iam.groups.insert(name.to_owned());
-        self
-    }
-
-    /// Deletes a group; its members stay.
-    pub fn remove_group(&self, name: &str) -> &Self {
-        let mut state = self.state();
-        state.iam.groups.remove(name);
-        for user in state.iam.users.values_mut() {
-            user.groups.remove(name);
-        }
-        drop(state);
-        self
-    }
-
-    /// Puts a user into a group; both are added if need be.
-    pub fn add_member(&self, group: &str, user: &str) -> &Self {
-        let mut state = self.state();
-        state.iam.groups.insert(group.to_owned());
-        state.iam.users.entry(user.to_owned()).or_default().groups.insert(group.to_owned());
-        drop(state);
-        self
-    }
-
-    /// Takes a user out of a group.
-    pub fn remove_member(&self, group: &str, user: &str) -> &Self {
-        if let Some(user) = self.state().iam.users.get_mut(user) {
-            user.groups.remove(group);
-        }
-        self
-    }
-
-    /// Uploads a key for a user, who is added if need be. `status` is `Active`, `Inactive`, `Expired` or anything else.
-    pub fn add_key(&self, user: &str, id: &str, body: &str, status: &str) -> &Self {
-        let key = SshKey { id: id.to_owned(), body: body.to_owned(), status: status.to_owned() };
-        self.state().iam.users.entry(user.to_owned()).or_default().keys.push(key);
-        self
-    }
-
-    /// Changes the status of a key; nothing happens where there is no such key.
-    pub fn set_key_status(&self, user: &str, id: &str, status: &str) -> &Self {
-        if let Some(user) = self.state().iam.users.get_mut(user) {
-            user.keys.iter_mut().filter(|key| key.id == id).for_each(|key| status.clone_into(&mut key.status));
-        }
-        self
-    }
-
-    /// Deletes a key.
-    pub fn remove_key(&self, user: &str, id: &str) -> &Self {
-        if let Some(user) = self.state().iam.users.get_mut(user) {
-            user.keys.retain(|key| key.id != id);
-        }
-        self
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! It must never answer an error in another service's format: the SDK decides by that format what the error is.
 
-use hyper::Response;
+use hyper::{Response, Version};
 
 use crate::body::PacedBody;
 use crate::request::Service;
@@ -71,6 +71,15 @@ impl Reply {
         }
     }
 
+    /// The same answer, its body cut off behind the first occurrence of `text`; whole where it does not occur.
+    pub(crate) fn cut_behind(mut self, text: &str) -> Self {
+        let found = self.body.windows(text.len().max(1)).position(|part| part.starts_with(text.as_bytes()));
+        if let Some(at) = found {
+            self.body.truncate(at + text.len());
+        }
+        self
+    }
+
     /// The HTTP answer; `rate` paces its body in bytes per second.
     pub(crate) fn into_http(self, rate: Option<u64>) -> Result<Response<PacedBody>, std::io::Error> {
         let mut response = Response::builder().status(self.status).header("x-amzn-requestid", REQUEST_ID);
@@ -79,6 +88,13 @@ impl Reply {
         }
         response.body(PacedBody::new(self.body, rate)).map_err(std::io::Error::other)
     }
+}
+
+/// An HTTP answer as an HTTP/1.0 server gives it: no length, no chunks, the end of the connection is the end of the body.
+pub(crate) fn until_close(response: Response<PacedBody>) -> Response<PacedBody> {
+    let (mut parts, body) = response.into_parts();
+    parts.version = Version::HTTP_10;
+    Response::from_parts(parts, body.without_length())
 }
 
 /// Text for use between XML tags. Characters that XML 1.0 cannot hold become character references, as S3 writes them.

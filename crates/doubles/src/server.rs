@@ -16,7 +16,7 @@ use crate::body::PacedBody;
 use crate::double::{Shared, State, lock};
 use crate::fault::Fault;
 use crate::incoming::{Call, Incoming};
-use crate::reply::Reply;
+use crate::reply::{Reply, until_close};
 use crate::{iam, imds, s3, ssm};
 
 /// Serves until `stop` is sent or dropped; connections still open then end with the runtime.
@@ -51,10 +51,12 @@ async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Res
         state.log.push(request);
         fault
     };
-    let mut rate = None;
+    let (mut rate, mut cut) = (None, None);
     match fault {
         None => {}
         Some(Fault::SlowBody { bytes_per_sec }) => rate = Some(bytes_per_sec),
+        Some(Fault::CutBody(behind)) => cut = Some(behind),
+        Some(Fault::Body(body)) => return Reply::xml(200, body).into_http(None),
         Some(Fault::Hang) => std::future::pending::<()>().await,
         Some(Fault::CloseConnection) => return Err(Error::other("closed on purpose")),
         Some(Fault::Throttle) => {
@@ -66,7 +68,10 @@ async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Res
         }
     }
     let reply = dispatch(&mut lock(&shared), &call, &incoming);
-    reply.into_http(rate)
+    match cut {
+        None => reply.into_http(rate),
+        Some(behind) => reply.cut_behind(&behind).into_http(None).map(until_close),
+    }
 }
 
 fn dispatch(state: &mut State, call: &Call, incoming: &Incoming) -> Reply {

@@ -89,6 +89,33 @@ fn a_slow_body_takes_its_time_and_is_whole() {
 }
 
 #[test]
+fn a_cut_body_has_no_length_and_ends_with_the_connection() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.add_user("ann").add_user("bob").fault(Match::any(), Fault::CutBody("<member>".to_owned()));
+    let answer = iam(&double, "Action=ListUsers");
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer.body.starts_with("<ListUsersResponse") && answer.body.ends_with("<Users><member>"),
+        "{}",
+        answer.body
+    );
+    assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (None, None));
+    double.clear_faults().fault(Match::any(), Fault::CutBody("<nowhere>".to_owned()));
+    assert!(iam(&double, "Action=ListUsers").body.ends_with("</ListUsersResponse>"));
+    double.clear_faults().fault(Match::any(), Fault::CutBody(String::new()));
+    let answer = iam(&double, "Action=ListUsers");
+    assert_eq!((answer.status, answer.body.as_str(), answer.header("content-length")), (200, "", None));
+}
+
+#[test]
+fn a_foreign_body_takes_the_place_of_the_right_one_and_nothing_is_done() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.add_bucket("b").fault(Match::any(), Fault::Body("<Hello/>".to_owned()));
+    assert_eq!(send(&double, "PUT", "/b/k", &[], b"x").body, "<Hello/>");
+    assert_eq!(double.object("b", "k"), None);
+}
+
+#[test]
 fn a_dropped_double_frees_its_port_and_ends_what_hangs() {
     let double = Double::start("127.0.0.1:0").unwrap();
     double.fault(Match::any(), Fault::Hang);

@@ -68,6 +68,10 @@ fn keys_have_any_status_and_are_gone_with_their_user() {
     assert_eq!(tags(&list, "SSHPublicKeyId"), ["APKA1", "APKA2"]);
     assert_eq!(tags(&list, "Status"), ["Active", "Weird"]);
     assert!(!list.contains("SSHPublicKeyBody"), "a list has no bodies");
+    assert_eq!(tags(&list, "UploadDate"), ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"]);
+    double.set_key_date("j+k@x", "APKA1", Some("2025-06-30T12:00:00Z")).set_key_date("j+k@x", "APKA2", None);
+    let list = iam(&double, "Action=ListSSHPublicKeys&UserName=j%2Bk%40x").body;
+    assert_eq!(tags(&list, "UploadDate"), ["2025-06-30T12:00:00Z"]);
     let get = "Action=GetSSHPublicKey&UserName=j%2Bk%40x&SSHPublicKeyId=APKA1&Encoding=";
     assert_eq!(tags(&iam(&double, &format!("{get}SSH")).body, "SSHPublicKeyBody"), ["ssh-ed25519 AAAA j"]);
     assert_eq!(iam(&double, &format!("{get}PEM")).status, 400);

@@ -8,6 +8,8 @@ use std::fmt;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use iam_ssh_core::text::escape;
 
+use crate::whole::{CutOff, cut_off};
+
 /// Longest foreign text that is shown, in bytes.
 const SHOWN: usize = 300;
 
@@ -25,6 +27,8 @@ pub enum Cause {
     Timeout,
     /// The service was not reached, the answer broke off or could not be read, or there were no credentials.
     Failed(String),
+    /// The service said yes, but not everything that it said arrived.
+    CutOff(CutOff),
     /// The service answered something that its API does not allow; what, in our words.
     Nonsense(&'static str),
 }
@@ -36,6 +40,9 @@ impl Cause {
         E: ProvideErrorMetadata + StdError + 'static,
         R: fmt::Debug + 'static,
     {
+        if let Some(cut) = cut_off(error) {
+            return Self::CutOff(cut);
+        }
         match error {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
@@ -89,6 +96,9 @@ impl Cause {
             Self::Timeout | Self::Failed(_) => {
                 "check the network, AWS_ENDPOINT_URL, AWS_REGION and the AWS credentials of this process"
             }
+            Self::CutOff(_) => {
+                "run the sync again; if it stays so, check the network, proxies on the way to AWS, and AWS_ENDPOINT_URL"
+            }
             Self::Nonsense(_) => "check AWS_ENDPOINT_URL: this is not what AWS answers",
         }
     }
@@ -101,6 +111,7 @@ impl fmt::Display for Cause {
             Self::Refused { code, message } => write!(f, "{code}: {message}")?,
             Self::Timeout => write!(f, "no answer in time")?,
             Self::Failed(why) => write!(f, "{why}")?,
+            Self::CutOff(cut) => write!(f, "the answer is cut off: {cut}")?,
             Self::Nonsense(what) => write!(f, "the answer makes no sense: {what}")?,
         }
         match self.advice() {

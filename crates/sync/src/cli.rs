@@ -33,7 +33,7 @@ pub fn main() -> ExitCode {
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(&format_args!("error: {error}"));
+            complain(&error);
             error.exit_code()
         }
     }
@@ -82,6 +82,14 @@ impl Sync {
             log(&format_args!("{kind}: {skipped}"));
         }
         Ok(report)
+    }
+}
+
+/// A failed run: what happened and how far it came, then every failure on a line of its own where there are several.
+pub(crate) fn complain(error: &Error) {
+    log(&format_args!("error: {error}"));
+    for failure in error.failures() {
+        log(&format_args!("error: {failure}"));
     }
 }
 

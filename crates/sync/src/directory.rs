@@ -36,6 +36,20 @@ pub struct ListedKey {
     pub status: String,
 }
 
+/// A key as it stands at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The body as it was uploaded: type, base64, perhaps a comment.
+    pub body: String,
+    /// IAM's status, whatever it says.
+    pub status: String,
+    /// When it was uploaded, if IAM says so.
+    pub uploaded: Option<Uploaded>,
+}
+
+/// When a key was uploaded: seconds since 1970 in UTC, and nanoseconds.
+pub type Uploaded = (i64, u32);
+
 /// A key with its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveKey {
@@ -43,6 +57,8 @@ pub struct ActiveKey {
     pub id: String,
     /// The body as it was uploaded: type, base64, perhaps a comment.
     pub body: String,
+    /// When it was uploaded, if IAM says so.
+    pub uploaded: Option<Uploaded>,
 }
 
 /// Where users, groups and keys come from.
@@ -59,11 +75,11 @@ pub trait Directory {
     /// Any other failure.
     fn keys(&self, user: &str) -> impl Future<Output = Result<Option<Vec<ListedKey>>, DirectoryError>>;
 
-    /// Body and present status of a key; `None` if there is no such user or key (any more).
+    /// A key with its present status; `None` if there is no such user or key (any more).
     ///
     /// # Errors
     /// Any other failure.
-    fn key(&self, user: &str, id: &str) -> impl Future<Output = Result<Option<(String, String)>, DirectoryError>>;
+    fn key(&self, user: &str, id: &str) -> impl Future<Output = Result<Option<Key>, DirectoryError>>;
 }
 
 /// The whole directory.
@@ -138,10 +154,10 @@ async fn active_keys(directory: &impl Directory, user: &str) -> Result<Option<Ve
     let mut keys = Vec::new();
     for key in listed.into_iter().filter(|key| key.status == ACTIVE) {
         // A key that is gone, or was deactivated since the listing, is not usable; its user remains.
-        if let Some((body, status)) = directory.key(user, &key.id).await?
+        if let Some(Key { body, status, uploaded }) = directory.key(user, &key.id).await?
             && status == ACTIVE
         {
-            keys.push(ActiveKey { id: key.id, body });
+            keys.push(ActiveKey { id: key.id, body, uploaded });
         }
     }
     keys.sort_by(|one, other| one.id.cmp(&other.id));

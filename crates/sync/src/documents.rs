@@ -1,6 +1,7 @@
 //! What should be published, from a complete directory. Pure.
 //!
-//! It must never let one bad name or key keep the rest from being published, and it must give the same text for the same directory:
+//! It must never let one bad name or key keep the rest from being published, never publish one public key under two users (who opened a
+//! session could then not be told, and anybody can upload anybody's public key), and it must give the same text for the same directory:
 //! members by name, keys by id, no line twice.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::fmt;
 use iam_ssh_core::text::escape;
 use iam_ssh_core::{KeyError, KeyLine, KeyOption, Name, NameError, Principal, PublicKey, document};
 
-use crate::directory::Snapshot;
+use crate::directory::{ActiveKey, Snapshot, Uploaded};
 
 /// What should be published.
 #[derive(Debug, Default)]
@@ -42,6 +43,17 @@ pub enum Skipped {
         /// Why.
         why: KeyError,
     },
+    /// A key that another user has, too, and had first.
+    Shared {
+        /// Whose it is.
+        user: Name,
+        /// IAM's id of the key.
+        id: String,
+        /// Under whom it is published.
+        owner: Name,
+        /// IAM's id of the owner's key.
+        owners_id: String,
+    },
     /// A user who vanished while the directory was read; not a warning.
     Gone(String),
 }
@@ -51,7 +63,7 @@ pub enum Skipped {
 pub fn documents(snapshot: &Snapshot, options: &[KeyOption]) -> Documents {
     let mut documents = Documents::default();
     documents.skipped.extend(snapshot.gone.iter().cloned().map(Skipped::Gone));
-    let mut lines: BTreeMap<Name, Vec<KeyLine>> = BTreeMap::new();
+    let mut usable: BTreeMap<Name, Vec<Usable<'_>>> = BTreeMap::new();
     let mut members: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     for group in &snapshot.account.groups {
         match Name::new(group) {
@@ -70,9 +82,11 @@ pub fn documents(snapshot: &Snapshot, options: &[KeyOption]) -> Documents {
         for group in groups.iter().filter_map(|group| Name::new(group).ok()) {
             members.entry(group).or_default().insert(name.clone());
         }
-        let usable = documents.usable_lines(snapshot, &name, options);
-        lines.insert(name, usable);
+        let keys = snapshot.keys.get(user).into_iter().flatten();
+        let keys = keys.filter_map(|key| documents.usable(&name, key)).collect();
+        usable.insert(name, keys);
     }
+    let lines = documents.lines(&usable, options);
     (documents.users, documents.groups) = (lines.len(), members.len());
     documents.keys = lines.values().map(Vec::len).sum();
     for (group, names) in members {
@@ -86,20 +100,61 @@ pub fn documents(snapshot: &Snapshot, options: &[KeyOption]) -> Documents {
     documents
 }
 
+/// A key that may be published.
+struct Usable<'a> {
+    id: &'a str,
+    uploaded: Option<Uploaded>,
+    public: PublicKey,
+}
+
+/// What decides between those who hold the same public key: who uploaded it first; a date beats none; then the name.
+type Claim<'a> = (bool, Option<Uploaded>, &'a Name, &'a str);
+
+impl Usable<'_> {
+    fn claim<'a>(&'a self, user: &'a Name) -> Claim<'a> {
+        (self.uploaded.is_none(), self.uploaded, user, self.id)
+    }
+}
+
 impl Documents {
-    /// The lines of one user, in the order of the keys' ids; a key that was uploaded twice counts once.
-    fn usable_lines(&mut self, snapshot: &Snapshot, user: &Name, options: &[KeyOption]) -> Vec<KeyLine> {
-        let mut lines: Vec<KeyLine> = Vec::new();
-        for key in snapshot.keys.get(user.as_str()).into_iter().flatten() {
-            match PublicKey::from_openssh(&key.body) {
-                Ok(public) => {
-                    let line = KeyLine::new(options.to_vec(), user.clone(), public);
-                    if !lines.contains(&line) {
-                        lines.push(line);
+    /// The key, unless it is refused.
+    fn usable<'a>(&mut self, user: &Name, key: &'a ActiveKey) -> Option<Usable<'a>> {
+        match PublicKey::from_openssh(&key.body) {
+            Ok(public) => Some(Usable { id: &key.id, uploaded: key.uploaded, public }),
+            Err(why) => {
+                self.skipped.push(Skipped::Key { user: user.clone(), id: key.id.clone(), why });
+                None
+            }
+        }
+    }
+
+    /// The lines of every user, in the order of the keys' ids. A public key counts once: for the one user whose claim is first.
+    fn lines(&mut self, keys: &BTreeMap<Name, Vec<Usable<'_>>>, options: &[KeyOption]) -> BTreeMap<Name, Vec<KeyLine>> {
+        let mut claims: BTreeMap<&PublicKey, Claim<'_>> = BTreeMap::new();
+        for (user, key) in keys.iter().flat_map(|(user, keys)| keys.iter().map(move |key| (user, key))) {
+            let claim = key.claim(user);
+            claims.entry(&key.public).and_modify(|first| *first = claim.min(*first)).or_insert(claim);
+        }
+        let mut lines = BTreeMap::new();
+        for (user, keys) in keys {
+            let mut own: Vec<KeyLine> = Vec::new();
+            for key in keys {
+                match claims.get(&key.public) {
+                    Some((_, _, owner, owners_id)) if *owner != user => self.skipped.push(Skipped::Shared {
+                        user: user.clone(),
+                        id: key.id.to_owned(),
+                        owner: (*owner).clone(),
+                        owners_id: (*owners_id).to_owned(),
+                    }),
+                    _ => {
+                        let line = KeyLine::new(options.to_vec(), user.clone(), key.public.clone());
+                        if !own.contains(&line) {
+                            own.push(line);
+                        }
                     }
                 }
-                Err(why) => self.skipped.push(Skipped::Key { user: user.clone(), id: key.id.clone(), why }),
             }
+            lines.insert(user.clone(), own);
         }
         lines
     }
@@ -112,6 +167,14 @@ impl fmt::Display for Skipped {
             Self::Group(name, why) => write!(f, "group `{}` is not published: {why}", escape(name.as_bytes(), 128)),
             Self::Key { user, id, why } => {
                 write!(f, "key `{}` of user `{user}` is not published: {why}", escape(id.as_bytes(), 128))
+            }
+            Self::Shared { user, id, owner, owners_id } => {
+                let (id, owners_id) = (escape(id.as_bytes(), 128), escape(owners_id.as_bytes(), 128));
+                write!(
+                    f,
+                    "key `{id}` of user `{user}` is not published: user `{owner}` holds the same public key as key `{owners_id}` and \
+                     uploaded it first (at the same time: the name decides); the one whose key it is not must delete it"
+                )
             }
             Self::Gone(name) => {
                 write!(f, "user `{}` vanished while IAM was read and counts as deleted", escape(name.as_bytes(), 128))

@@ -5,7 +5,7 @@
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
-use crate::cli::{Sync, log, say};
+use crate::cli::{Sync, complain, say};
 use crate::error::Error;
 
 /// Set by Lambda alone: where the runtime asks for invocations.
@@ -34,7 +34,7 @@ async fn invocation(sync: &Sync) -> Result<Value, Diagnostic> {
                        "kept": report.kept, "skipped": report.skipped.len() }))
         }
         Err(error) => {
-            log(&format_args!("error: {error}"));
+            complain(&error);
             Err(Diagnostic { error_type: "SyncFailed".to_owned(), error_message: error.to_string() })
         }
     }

@@ -4,8 +4,9 @@
 //! It must never touch a key in the bucket that is not the document of a principal or its own heartbeat.
 //!
 //! One run: [`directory`] reads IAM, [`documents`] says what should be published, [`bucket`] tells what is, [`run`] compares and
-//! writes only what differs, deletions last. [`cli`] and [`lambda`] start it. `README.md` beside this crate has the IAM policy it needs.
+//! `apply` writes only what differs, withdrawals first, deletions last. [`cli`] and [`lambda`] start it. `README.md` beside this crate has the IAM policy it needs.
 
+mod apply;
 pub mod bucket;
 pub mod cause;
 pub mod cli;
@@ -19,3 +20,4 @@ pub mod lambda;
 pub mod report;
 pub mod run;
 pub mod settings;
+pub mod whole;

@@ -1,15 +1,17 @@
 //! One run: read everything, compare everything, then write what differs, delete what is gone, and leave the heartbeat.
 //!
-//! The order is the safety: until directory and bucket are known completely, nothing is written; until everything is written, nothing
-//! is deleted; until everything is deleted, there is no heartbeat. It must never know IAM, S3 or the time but through its parameters.
+//! The order is the safety: until directory and bucket are known completely, and the change is plausible, nothing is changed; then
+//! [`apply`] takes before it gives; until everything is done, there is no heartbeat. It must never know IAM, S3 or the time but through
+//! its parameters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use iam_ssh_core::{Plan, Principal};
 use time::OffsetDateTime;
 
+use crate::apply::{Changes, apply};
 use crate::bucket::{self, Bucket, BucketError, plain_etag};
 use crate::diff::Diff;
 use crate::directory::{self, Directory};
@@ -20,11 +22,7 @@ use crate::report::Report;
 use crate::settings::Settings;
 
 /// How many objects are read, written or deleted at the same time.
-const IN_FLIGHT: usize = 8;
-/// After so many failed writes, no more are tried.
-const MAX_FAILED: usize = 10;
-/// How documents are labelled; S3 tools then show them.
-const TEXT: &str = "text/plain; charset=us-ascii";
+pub(crate) const IN_FLIGHT: usize = 8;
 
 /// Brings the bucket in line with the directory, or with `dry_run` only tells what that would change.
 ///
@@ -41,25 +39,26 @@ pub async fn run(
     let desired = documents(&snapshot, &settings.key_options);
     drop(snapshot);
     let work = Work { bucket, prefix: &settings.prefix, texts: &desired.texts, detailed: settings.dry_run };
-    let Changes { plan, diffs } = work.compare().await.map_err(Error::Compare)?;
+    let Compared { changes, diffs, kept, users_stored } = work.compare().await.map_err(Error::Compare)?;
+    if desired.users == 0 && users_stored > 0 {
+        return Err(Error::NoUsers { stored: users_stored });
+    }
     let mut report = Report {
         dry_run: settings.dry_run,
         put: diffs,
         deleted: Vec::new(),
-        kept: plan.keep.len(),
+        kept,
         skipped: desired.skipped.clone(),
         users: desired.users,
         groups: desired.groups,
         keys: desired.keys,
     };
     if settings.dry_run {
-        report.deleted = work.what_goes(&plan.delete).await.map_err(Error::Compare)?;
+        report.deleted = work.what_goes(&changes.gone).await.map_err(Error::Compare)?;
         return Ok(report);
     }
-    work.put_all(&plan.put).await?;
-    let put = plan.put.len();
-    work.delete_all(&plan.delete).await.map_err(|why| Error::Delete { why: Box::new(why), put })?;
-    report.deleted = plan.delete.into_iter().map(|gone| (gone, Diff::default())).collect();
+    apply(bucket, &settings.prefix, &desired.texts, &changes).await?;
+    report.deleted = changes.gone.into_iter().map(|gone| (gone, Diff::default())).collect();
     let ended = now();
     let duration = Duration::try_from(ended - began).unwrap_or_default();
     let body = heartbeat::render(&report, ended, duration);
@@ -68,10 +67,20 @@ pub async fn run(
     Ok(report)
 }
 
-/// What is to be done, and how each document to write differs from what is stored.
-struct Changes {
-    plan: Plan,
+/// What is to be done, how each document to write differs from what is stored, and what was seen.
+struct Compared {
+    changes: Changes,
     diffs: Vec<(Principal, Diff)>,
+    kept: usize,
+    /// How many documents of users are stored.
+    users_stored: usize,
+}
+
+/// How one document differs.
+struct Difference {
+    diff: Diff,
+    /// Whether somebody may lose access by it.
+    takes: bool,
 }
 
 /// The bucket and what it should hold.
@@ -89,38 +98,48 @@ impl<B: Bucket> Work<'_, B> {
     }
 
     /// Compares by ETag where that decides it, and by content where it does not (a new ETag, or a bucket with SSE-KMS).
-    async fn compare(&self) -> Result<Changes, BucketError> {
+    async fn compare(&self) -> Result<Compared, BucketError> {
         let stored = bucket::stored(self.bucket, self.prefix).await?;
         let by_etag =
             Plan::new(self.texts, &stored, |text, etag| etag.as_deref() == Some(plain_etag(text.as_bytes()).as_str()));
-        let compared: Vec<(Principal, Option<Diff>)> = stream::iter(by_etag.put)
+        let differences: Vec<(Principal, Option<Difference>)> = stream::iter(by_etag.put)
             .map(|principal| {
                 let is_stored = stored.contains_key(&principal);
                 async move {
-                    let diff = self.difference(&principal, is_stored).await?;
-                    Ok::<_, BucketError>((principal, diff))
+                    let difference = self.difference(&principal, is_stored).await?;
+                    Ok::<_, BucketError>((principal, difference))
                 }
             })
             // In order, so that the report is in order.
             .buffered(IN_FLIGHT)
             .try_collect()
             .await?;
-        let same: BTreeSet<&Principal> =
-            compared.iter().filter(|(_, diff)| diff.is_none()).map(|(principal, _)| principal).collect();
-        let mut keep = by_etag.keep;
-        keep.extend(same.into_iter().cloned());
-        let diffs: Vec<_> = compared.into_iter().filter_map(|(who, diff)| diff.map(|diff| (who, diff))).collect();
-        let put = diffs.iter().map(|(principal, _)| principal.clone()).collect();
-        Ok(Changes { plan: Plan { put, delete: by_etag.delete, keep }, diffs })
+        let users_stored = stored.keys().filter(|principal| matches!(principal, Principal::User(_))).count();
+        let changes = Changes { gone: by_etag.delete, ..Changes::default() };
+        let mut compared = Compared { changes, diffs: Vec::new(), kept: by_etag.keep.len(), users_stored };
+        for (principal, difference) in differences {
+            match difference {
+                None => compared.kept += 1,
+                Some(Difference { diff, takes }) => {
+                    let puts = if takes { &mut compared.changes.taking } else { &mut compared.changes.giving };
+                    puts.push(principal.clone());
+                    compared.diffs.push((principal, diff));
+                }
+            }
+        }
+        Ok(compared)
     }
 
     /// How the stored document differs from the desired one; `None` if it does not.
-    async fn difference(&self, principal: &Principal, is_stored: bool) -> Result<Option<Diff>, BucketError> {
+    async fn difference(&self, principal: &Principal, is_stored: bool) -> Result<Option<Difference>, BucketError> {
         let stored = if is_stored { self.bucket.get(&principal.object_key(self.prefix)).await? } else { None };
         let desired = self.text(principal).as_bytes();
         Ok((stored.as_deref() != Some(desired)).then(|| {
+            // Stored, and not to be read: it may hold anything.
+            let unknown = is_stored && stored.is_none();
             let stored = stored.unwrap_or_default();
-            if self.detailed { Diff::detailed(&stored, desired) } else { Diff::counted(&stored, desired) }
+            let diff = if self.detailed { Diff::detailed(&stored, desired) } else { Diff::counted(&stored, desired) };
+            Difference { takes: unknown || diff.removed > 0, diff }
         }))
     }
 
@@ -132,42 +151,6 @@ impl<B: Bucket> Work<'_, B> {
                 Ok::<_, BucketError>((principal.clone(), Diff::detailed(&stored, b"")))
             })
             .buffered(IN_FLIGHT)
-            .try_collect()
-            .await
-    }
-
-    /// Writes every document that differs. One that fails does not keep the others from being written: among them may be the
-    /// withdrawal of a key.
-    async fn put_all(&self, principals: &[Principal]) -> Result<(), Error> {
-        let mut results = stream::iter(principals)
-            .map(|principal| async move {
-                let body = self.text(principal).as_bytes().to_vec();
-                self.bucket.put(&principal.object_key(self.prefix), body, TEXT).await
-            })
-            .buffer_unordered(IN_FLIGHT);
-        let (mut done, mut failed, mut first) = (0, 0, None);
-        while let Some(result) = results.next().await {
-            match result {
-                Ok(()) => done += 1,
-                Err(why) => {
-                    failed += 1;
-                    first.get_or_insert(why);
-                    if failed >= MAX_FAILED {
-                        break;
-                    }
-                }
-            }
-        }
-        match first {
-            None => Ok(()),
-            Some(first) => Err(Error::Put { first: Box::new(first), failed: principals.len() - done, done }),
-        }
-    }
-
-    async fn delete_all(&self, gone: &[Principal]) -> Result<(), BucketError> {
-        stream::iter(gone)
-            .map(|principal| async move { self.bucket.delete(&principal.object_key(self.prefix)).await })
-            .buffer_unordered(IN_FLIGHT)
             .try_collect()
             .await
     }

@@ -16,8 +16,9 @@ use iam_ssh_core::{KeyOption, KeyOptions, OptionError};
 #[command(
     name = "iam-ssh-sync",
     version,
-    after_help = "Exit codes: 0 in sync, 1 failed with nothing half-applied, \
-2 bad settings, 3 refused because the change is suspiciously large."
+    after_help = "Exit codes: 0 in sync (a dry run: the plan is complete); 1 failed, the message says what was changed and what was not, \
+and no document is half written; 2 bad settings, nothing was asked of AWS; 3 refused because the change is suspiciously large \
+(IAM reports no users, but the bucket holds documents of users), nothing was changed."
 )]
 pub struct Arguments {
     /// The bucket to publish to, its name alone; required.

@@ -14,14 +14,15 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{BUCKET, double, key, line, synced, writes};
+use common::{BUCKET, double, key, line, sync, synced, writes};
 use proptest::prelude::*;
 
-/// A user's groups and keys: the key's number and whether it is active.
-type User = (BTreeSet<usize>, BTreeMap<u8, (usize, bool)>);
+/// A user's groups and keys: the key's number, whether it is active, and the year of its upload, if IAM tells.
+type User = (BTreeSet<usize>, BTreeMap<u8, (usize, bool, Option<u32>)>);
 
 fn users() -> impl Strategy<Value = BTreeMap<String, User>> {
-    let keys = prop::collection::btree_map(any::<u8>(), (0_usize..4, any::<bool>()), 0..4);
+    let keys =
+        prop::collection::btree_map(any::<u8>(), (0_usize..4, any::<bool>(), prop::option::of(2020_u32..2023)), 0..4);
     let user = (prop::collection::btree_set(0_usize..4, 0..3), keys);
     prop::collection::btree_map("[A-Ca+=,.@_-]{1,3}", user, 0..9)
 }
@@ -43,9 +44,18 @@ fn expected(users: &BTreeMap<String, User>, groups: &BTreeSet<usize>) -> BTreeMa
     for group in all_groups {
         texts.insert(format!("groups/g{group}/authorized_keys"), String::new());
     }
-    for (name, (groups, keys)) in users.iter().filter(|(name, _)| !matches!(name.as_str(), "." | "..")) {
+    // A public key belongs to who uploaded it first; who has no date comes last; then the name decides.
+    let mut owners: BTreeMap<usize, (u32, &str)> = BTreeMap::new();
+    for (name, (_, keys)) in published(users) {
+        for (number, _, year) in keys.values().filter(|(_, active, _)| *active) {
+            let claim = (year.unwrap_or(u32::MAX), name.as_str());
+            owners.entry(*number).and_modify(|first| *first = claim.min(*first)).or_insert(claim);
+        }
+    }
+    for (name, (groups, keys)) in published(users) {
         let mut lines: Vec<String> = Vec::new();
-        for number in keys.values().filter(|(_, active)| *active).map(|(number, _)| *number) {
+        let own = keys.values().filter(|(number, active, _)| *active && owners[number].1 == name.as_str());
+        for number in own.map(|(number, _, _)| *number) {
             let line = line(name, &key(number));
             if !lines.contains(&line) {
                 lines.push(line);
@@ -58,6 +68,10 @@ fn expected(users: &BTreeMap<String, User>, groups: &BTreeSet<usize>) -> BTreeMa
         texts.insert(format!("users/{name}/authorized_keys"), text);
     }
     texts
+}
+
+fn published(users: &BTreeMap<String, User>) -> impl Iterator<Item = (&String, &User)> {
+    users.iter().filter(|(name, _)| !matches!(name.as_str(), "." | ".."))
 }
 
 fn is_document(key: &str) -> bool {
@@ -85,12 +99,21 @@ proptest! {
             for group in groups {
                 double.add_member(&format!("g{group}"), name);
             }
-            for (id, (number, active)) in keys {
+            for (id, (number, active, year)) in keys {
                 double.add_key(name, &format!("APKA{id:03}"), &key(*number), if *active { "Active" } else { "Inactive" });
+                let date = year.map(|year| format!("{year}-06-30T12:00:00Z"));
+                double.set_key_date(name, &format!("APKA{id:03}"), date.as_deref());
             }
         }
         for (path, text) in &stored {
             double.put_object(BUCKET, path, text.as_str());
+        }
+        let stored_users = stored.keys().any(|path| path.starts_with("users/") && is_document(path));
+        if stored_users && published(&users).next().is_none() {
+            let ran = sync(&double);
+            prop_assert_eq!(ran.code, 3, "{:?}", ran);
+            prop_assert_eq!(writes(&double), Vec::<String>::new());
+            return Ok(());
         }
         let mut expected = expected(&users, &groups);
         expected.extend(stored.into_iter().filter(|(path, _)| !is_document(path)));

@@ -83,7 +83,9 @@ fn help_says_what_can_be_set_and_what_the_exit_codes_mean() {
     command.arg("--help");
     let ran = finish(command);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for word in ["S3_BUCKET", "S3_PREFIX", "S3_BUCKET_OWNER", "KEY_OPTIONS", "--dry-run", "Exit codes"] {
+    for word in
+        ["S3_BUCKET", "S3_PREFIX", "S3_BUCKET_OWNER", "KEY_OPTIONS", "--dry-run", "Exit codes", "1 failed", "3 refused"]
+    {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);
     }
 }

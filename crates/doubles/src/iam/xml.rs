@@ -6,7 +6,8 @@ use super::page::Page;
 use super::{SshKey, User};
 use crate::reply::escape;
 
-const CREATED: &str = "2026-01-01T00:00:00Z";
+/// When everything was made, unless told otherwise.
+pub(crate) const CREATED: &str = "2026-01-01T00:00:00Z";
 const ACCOUNT: &str = "123456789012";
 
 /// One entry of GetAccountAuthorizationDetails.
@@ -37,11 +38,13 @@ pub(crate) fn group_fields(name: &str) -> String {
 
 /// The fields of a key that both ListSSHPublicKeys and GetSSHPublicKey give.
 pub(crate) fn key_fields(user: &str, key: &SshKey) -> String {
+    let uploaded = key.uploaded.as_deref().map(|date| format!("<UploadDate>{}</UploadDate>", escape(date)));
     format!(
-        "<UserName>{}</UserName><SSHPublicKeyId>{}</SSHPublicKeyId><Status>{}</Status><UploadDate>{CREATED}</UploadDate>",
+        "<UserName>{}</UserName><SSHPublicKeyId>{}</SSHPublicKeyId><Status>{}</Status>{}",
         escape(user),
         escape(&key.id),
-        escape(&key.status)
+        escape(&key.status),
+        uploaded.unwrap_or_default()
     )
 }
 

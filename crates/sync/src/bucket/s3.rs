@@ -1,6 +1,6 @@
 //! The bucket as S3's API tells it.
 //!
-//! It must follow every list to its end, take a truncated list that cannot be continued for an error, and name the expected owner in
+//! It must follow every list to its end, take a truncated list that cannot be continued, or one that did not arrive whole, for an error, and name the expected owner in
 //! every call once it is known. It must never read a body of unbounded size.
 
 use std::fmt::Debug;
@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{Bucket, BucketError};
 use crate::cause::Cause;
+use crate::whole;
 
 /// A bucket, by S3's API.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ impl Bucket for S3Bucket {
         loop {
             let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
             let request = request.set_expected_bucket_owner(self.owner.clone()).set_continuation_token(token.clone());
-            let page = request.encoding_type(EncodingType::Url).send().await;
+            let page = request.encoding_type(EncodingType::Url).customize().interceptor(whole::OBJECTS).send().await;
             let page = page.map_err(|error| self.failed(operation, prefix, &error))?;
             for object in page.contents() {
                 // A key that is no text cannot be one of ours.

@@ -1,6 +1,7 @@
 //! The directory as IAM's API tells it.
 //!
-//! It must follow every list to its end, and take a truncated list that cannot be continued for an error. One call gives users,
+//! It must follow every list to its end, and take a truncated list that cannot be continued, or an answer that did not arrive whole, for
+//! an error. One call gives users,
 //! groups and memberships (GetAccountAuthorizationDetails: six pages for 5,000 users); keys need one call per user and one per key.
 
 use std::fmt::Debug;
@@ -9,8 +10,9 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{EncodingType, EntityType};
 
-use super::{Account, Directory, DirectoryError, ListedKey};
+use super::{Account, Directory, DirectoryError, Key, ListedKey};
 use crate::cause::Cause;
+use crate::whole;
 
 /// The largest page that IAM gives; it may give less at any time.
 const PAGE: i32 = 1000;
@@ -90,6 +92,8 @@ impl Directory for IamDirectory {
                 .filter(EntityType::Group)
                 .max_items(PAGE)
                 .set_marker(marker.clone())
+                .customize()
+                .interceptor(whole::ACCOUNT)
                 .send()
                 .await
                 .map_err(|error| call.failed(&error))?;
@@ -115,7 +119,7 @@ impl Directory for IamDirectory {
         unless_gone(self.list_keys(user).await)
     }
 
-    async fn key(&self, user: &str, id: &str) -> Result<Option<(String, String)>, DirectoryError> {
+    async fn key(&self, user: &str, id: &str) -> Result<Option<Key>, DirectoryError> {
         unless_gone(self.get_key(user, id).await)
     }
 }
@@ -127,7 +131,8 @@ impl IamDirectory {
         let mut marker: Option<String> = None;
         loop {
             let request = self.client.list_ssh_public_keys().user_name(user).max_items(PAGE);
-            let page = request.set_marker(marker.clone()).send().await.map_err(|error| call.failed(&error))?;
+            let request = request.set_marker(marker.clone()).customize().interceptor(whole::KEYS);
+            let page = request.send().await.map_err(|error| call.failed(&error))?;
             keys.extend(page.ssh_public_keys().iter().map(|key| ListedKey {
                 id: key.ssh_public_key_id().to_owned(),
                 status: key.status().as_str().to_owned(),
@@ -139,12 +144,17 @@ impl IamDirectory {
         }
     }
 
-    async fn get_key(&self, user: &str, id: &str) -> Result<(String, String), DirectoryError> {
+    async fn get_key(&self, user: &str, id: &str) -> Result<Key, DirectoryError> {
         let call = Call { operation: "GetSSHPublicKey", user: Some(user) };
         let request = self.client.get_ssh_public_key().user_name(user).ssh_public_key_id(id);
-        let answer = request.encoding(EncodingType::Ssh).send().await.map_err(|error| call.failed(&error))?;
+        let request = request.encoding(EncodingType::Ssh).customize().interceptor(whole::KEY);
+        let answer = request.send().await.map_err(|error| call.failed(&error))?;
         let key = answer.ssh_public_key().ok_or_else(|| call.nonsense("there is no key in it"))?;
-        Ok((key.ssh_public_key_body().to_owned(), key.status().as_str().to_owned()))
+        Ok(Key {
+            body: key.ssh_public_key_body().to_owned(),
+            status: key.status().as_str().to_owned(),
+            uploaded: key.upload_date().map(|date| (date.secs(), date.subsec_nanos())),
+        })
     }
 }
 
