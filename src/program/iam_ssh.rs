@@ -15,7 +15,7 @@ usage: iam-ssh wire      make sshd ask iam-ssh for keys; tested first, put back 
        iam-ssh --help
 
 Settings are in /etc/iam-ssh/config.toml. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 declined because another
-AuthorizedKeysCommand is in effect; after 1 and 3 sshd is configured as before.
+AuthorizedKeysCommand is configured or the drop-in's place is taken; after 1 and 3 sshd is configured as before.
 ";
 
 /// Runs the tool.
@@ -50,7 +50,7 @@ fn finish(failed: &str, result: Result<Report, Failure>) -> Exit {
     let (text, exit) = match result {
         Ok(report) => return say(&report.lines.iter().map(|line| format!("iam-ssh: {line}\n")).collect::<String>()),
         Err(Failure::Config(error)) => (error.to_string(), Exit::Failed),
-        Err(Failure::Wire(error @ WireError::OtherCommand(_))) => (error.to_string(), Exit::Declined),
+        Err(Failure::Wire(error)) if error.is_declined() => (error.to_string(), Exit::Declined),
         Err(Failure::Wire(error)) => (error.to_string(), Exit::Failed),
     };
     let _ = writeln!(io::stderr(), "iam-ssh: {failed}: {text}.");

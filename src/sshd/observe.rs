@@ -5,10 +5,14 @@
 //! changes nothing, but lends sshd what its self-test needs and an image under construction lacks: a host key and
 //! the privilege separation directory.
 
-use super::{Effective, SSHD_CONFIG, Setting, command_by_option, includes, other_commands};
+pub mod files;
+pub mod processes;
+
+use super::config::{ConfigFile, other_commands};
+use super::{Effective, SSH_FOLDER, SSHD_CONFIG, Setting, shown};
 use std::fmt;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -18,22 +22,17 @@ const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/ssh
 /// Debian's compiled-in privilege separation directory; its unit makes it at start.
 const PRIVSEP: &str = "/run/sshd";
 
-/// Files and folders in which a unit, or the settings file of one, may hand options to sshd.
-const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-const OPTION_FILES: [&str; 2] = ["/etc/default/ssh", "/etc/sysconfig/sshd"];
-
-/// Most files that are followed through `Include`.
-const MAX_FILES: usize = 512;
-
 /// Why sshd could not be asked.
 #[derive(Debug)]
 pub enum ObserveError {
     /// There is no sshd.
     NoSshd,
-    /// sshd refuses its configuration as it is; what it says.
+    /// sshd refuses its configuration as it is; what it says, escaped.
     Refused(String),
     /// Something could not be run or read; what, and why.
     Io(String, io::Error),
+    /// There is more below this path than is read; how much that is.
+    TooMuch(PathBuf, &'static str),
 }
 
 /// The system's sshd.
@@ -76,12 +75,13 @@ impl Sshd {
         self.run(&["-t"]).map(|_| ())
     }
 
-    /// `sshd -T` for a login of `user`.
+    /// `sshd -T` for a login of `user`. Every criterion that a `Match` can name must be given, or sshd refuses.
     ///
     /// # Errors
     /// [`ObserveError::Refused`] with sshd's words.
     pub fn effective(&self, user: &str) -> Result<Effective, ObserveError> {
-        let output = self.run(&["-T", "-C", &format!("user={user},host=localhost,addr=127.0.0.1")])?;
+        let login = format!("user={user},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22");
+        let output = self.run(&["-T", "-C", &login])?;
         Ok(Effective::new(&String::from_utf8_lossy(&output.stdout)))
     }
 
@@ -95,7 +95,9 @@ impl Sshd {
         if output.status.success() {
             return Ok(output);
         }
-        Err(ObserveError::Refused(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")))
+        let words = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = words.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        Err(ObserveError::Refused(shown(&lines.join("; "))))
     }
 }
 
@@ -129,77 +131,33 @@ impl Drop for Sshd {
     }
 }
 
-/// Every AuthorizedKeysCommand of somebody else that is configured anywhere on this system.
+/// The configuration files that sshd reads.
 ///
 /// # Errors
-/// Where sshd's own configuration cannot be read: then nothing can be said.
-pub fn foreign_commands() -> Result<Vec<Setting>, ObserveError> {
-    let mut found = in_configuration()?;
-    for path in OPTION_FILES.iter().map(PathBuf::from).chain(units()) {
-        if let Ok(text) = std::fs::read_to_string(&path) {
-            found.extend(command_by_option(&path.display().to_string(), &text));
+/// Where one cannot be read: then nothing can be said about sshd.
+pub fn configuration() -> Result<Vec<ConfigFile>, ObserveError> {
+    files::included(Path::new(SSHD_CONFIG))
+}
+
+/// Every AuthorizedKeysCommand of somebody else that is configured anywhere on this system: in `configuration`, in
+/// any file below `/etc/ssh` that could become part of it, in units, in running daemons.
+///
+/// # Errors
+/// Where a file below `/etc/ssh` cannot be read.
+pub fn foreign_commands(configuration: &[ConfigFile]) -> Result<Vec<Setting>, ObserveError> {
+    let nearby = files::below(Path::new(SSH_FOLDER))?;
+    let units = files::units();
+    let mut found: Vec<Setting> = Vec::new();
+    for file in configuration.iter().chain(&nearby).chain(&units) {
+        for setting in other_commands(&file.path, &file.text) {
+            // Most files are seen twice: included, and below /etc/ssh.
+            if !found.contains(&setting) {
+                found.push(setting);
+            }
         }
     }
-    found.extend(in_processes());
+    found.extend(processes::other_commands(&SSHD));
     Ok(found)
-}
-
-fn in_configuration() -> Result<Vec<Setting>, ObserveError> {
-    let mut found = Vec::new();
-    let mut pending = vec![PathBuf::from(SSHD_CONFIG)];
-    let mut seen = Vec::new();
-    while let Some(path) = pending.pop() {
-        if seen.contains(&path) || seen.len() >= MAX_FILES {
-            continue;
-        }
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(ObserveError::Io(path.display().to_string(), error)),
-        };
-        found.extend(other_commands(&path, &text));
-        pending.extend(includes(&text).iter().flat_map(|pattern| expand(pattern)));
-        seen.push(path);
-    }
-    Ok(found)
-}
-
-/// The files of a glob pattern. Only `*` in the last part is read as sshd does; any other pattern is taken for the
-/// whole folder, which can only find more.
-fn expand(pattern: &Path) -> Vec<PathBuf> {
-    let text = pattern.to_string_lossy();
-    if !text.contains(['*', '?', '[']) {
-        return vec![pattern.to_owned()];
-    }
-    let folder = pattern.ancestors().find(|p| !p.to_string_lossy().contains(['*', '?', '[']));
-    let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else { return Vec::new() };
-    let name = pattern.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let suffix = name.strip_prefix('*').filter(|s| !s.contains(['*', '?', '['])).unwrap_or_default().to_owned();
-    entries.flatten().map(|e| e.path()).filter(|p| p.is_file() && p.to_string_lossy().ends_with(&suffix)).collect()
-}
-
-fn units() -> impl Iterator<Item = PathBuf> {
-    let names = ["ssh.service", "sshd.service", "ssh@.service", "sshd@.service"];
-    UNITS.iter().flat_map(move |dir| names.map(|name| Path::new(dir).join(name))).flat_map(|unit| {
-        let snippets = std::fs::read_dir(unit.with_extension("service.d"));
-        let snippets: Vec<PathBuf> = snippets.into_iter().flatten().flatten().map(|e| e.path()).collect();
-        std::iter::once(unit).chain(snippets)
-    })
-}
-
-fn in_processes() -> Vec<Setting> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
-    // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
-    let root = |path: &str| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-    let here = root("/");
-    pids.filter_map(|pid| {
-        let is_sshd = std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "sshd");
-        let is_ours = is_sshd && root(&format!("/proc/{pid}/root/")) == here;
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|_| is_ours)?;
-        command_by_option(&format!("process {pid}"), &String::from_utf8_lossy(&line))
-    })
-    .collect()
 }
 
 impl fmt::Display for ObserveError {
@@ -207,7 +165,14 @@ impl fmt::Display for ObserveError {
         match self {
             Self::NoSshd => write!(f, "there is no sshd: install openssh-server"),
             Self::Refused(words) => write!(f, "sshd refuses its configuration: {words}"),
-            Self::Io(what, error) => write!(f, "{what}: {error}"),
+            Self::Io(what, error) => write!(f, "{}: {error}", shown(what)),
+            Self::TooMuch(path, limit) => {
+                write!(
+                    f,
+                    "{} has more than {limit}, too much to look for other settings",
+                    shown(&path.to_string_lossy())
+                )
+            }
         }
     }
 }

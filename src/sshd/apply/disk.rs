@@ -1,0 +1,100 @@
+//! Reads, writes and removes the files of the wiring, one `iam-ssh` at a time.
+//!
+//! A file is written whole or not at all. What is not a regular file, a symbolic link above all, is somebody else's:
+//! it is seen as such, never followed to be replaced.
+
+use super::error::WireError;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Held while files are looked at and changed. Only root can open it, so only root can make another wait.
+const LOCK: &str = "/run/iam-ssh-wire.lock";
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    Text(String),
+    /// No regular file; the text of the one that a symbolic link leads to.
+    Other(Option<String>),
+}
+
+/// Waits until no other `iam-ssh` wires or unwires; until the answer is dropped, others wait.
+pub(super) fn lock() -> Result<Flock<File>, WireError> {
+    let path = Path::new(LOCK);
+    let failed = |error| WireError::Io(path.to_owned(), error);
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = open.open(path).map_err(failed)?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
+}
+
+pub(super) fn read(path: &Path) -> Result<Found, WireError> {
+    let failed = |error| WireError::Io(path.to_owned(), error);
+    let text = || fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => text().map(Found::Text).map_err(failed),
+        Ok(_) => Ok(Found::Other(fs::metadata(path).ok().filter(fs::Metadata::is_file).and_then(|_| text().ok()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file whole or not at all: beside its place, synced, then renamed.
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), WireError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    // Neither ends in .conf, so sshd never reads a half-written one.
+    let temporary = path.with_extension("iam-ssh-new");
+    let _ = fs::remove_file(&temporary);
+    let result = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        // The umask is the caller's, the mode is ours.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(folder)?.sync_all()
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result.map_err(|error| WireError::Io(path.to_owned(), error))
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), WireError> {
+    fs::remove_file(path).map_err(|error| WireError::Io(path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        std::os::unix::fs::symlink("gone", at("dangling")).unwrap();
+        assert_eq!(read(&at("file")).unwrap(), Found::Text("text".to_owned()));
+        assert_eq!(read(&at("gone")).unwrap(), Found::Nothing);
+        assert_eq!(read(&at("link")).unwrap(), Found::Other(Some("text".to_owned())));
+        assert_eq!(read(&at("dangling")).unwrap(), Found::Other(None));
+        assert_eq!(read(dir.path()).unwrap(), Found::Other(None));
+    }
+
+    #[test]
+    fn a_file_is_written_with_its_mode_and_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("05-iam-ssh.conf");
+        for text in ["one", "two"] {
+            write(&path, text, 0o600).unwrap();
+            assert_eq!(read(&path).unwrap(), Found::Text(text.to_owned()));
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

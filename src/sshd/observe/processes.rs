@@ -1,0 +1,72 @@
+//! The command lines of the sshd daemons that run.
+//!
+//! Anybody can start a program that calls itself sshd with any arguments, so a process counts only if it is root's and
+//! its program is one that only root can have installed as sshd. A session's process is no daemon.
+
+use crate::sshd::Setting;
+use crate::sshd::config::other_command;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Every AuthorizedKeysCommand other than ours and `none` on the command line of a daemon whose program is one of
+/// `programs`. A process that ends while it is looked at does not count.
+#[must_use]
+pub fn other_commands(programs: &[&str]) -> Vec<Setting> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let programs: Vec<PathBuf> = programs.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
+    // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
+    let root = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let here = root(Path::new("/"));
+    let processes = entries.flatten().filter(|e| e.file_name().to_str().is_some_and(|n| n.parse::<u32>().is_ok()));
+    processes
+        .filter_map(|entry| {
+            let process = entry.path();
+            let status = std::fs::read_to_string(process.join("status")).ok()?;
+            let exe = std::fs::read_link(process.join("exe")).ok()?;
+            let counts = is_roots(&status) && is_one_of(&exe, &programs) && root(&process.join("root/")) == here;
+            let line = std::fs::read(process.join("cmdline")).ok().filter(|_| counts)?;
+            let value = other_command(&String::from_utf8_lossy(&line))?;
+            Some(Setting { place: format!("process {}", entry.file_name().display()), value })
+        })
+        .collect()
+}
+
+/// Whether the real and the effective user of a process are root, by its `/proc/PID/status`.
+fn is_roots(status: &str) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let mut ids = ids.split_ascii_whitespace();
+    ids.next() == Some("0") && ids.next() == Some("0")
+}
+
+/// Whether `exe` is one of the programs. An upgrade replaces the file under a daemon that runs on.
+fn is_one_of(exe: &Path, programs: &[PathBuf]) -> bool {
+    let bytes = exe.as_os_str().as_bytes();
+    let path = Path::new(OsStr::from_bytes(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes)));
+    programs.iter().any(|program| program == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_roots_own_processes_count() {
+        assert!(is_roots("Name:\tsshd\nUid:\t0\t0\t0\t0\n"));
+        for uids in ["1000\t1000\t1000\t1000", "1000\t0\t0\t0", "0\t1000\t0\t0", ""] {
+            assert!(!is_roots(&format!("Name:\tsshd\nUid:\t{uids}\nGid:\t0\t0\t0\t0\n")), "{uids}");
+        }
+        assert!(!is_roots("Name:\tsshd\n"));
+    }
+
+    #[test]
+    fn only_an_installed_sshd_counts() {
+        let programs = [PathBuf::from("/usr/sbin/sshd")];
+        assert!(is_one_of(Path::new("/usr/sbin/sshd"), &programs));
+        assert!(is_one_of(Path::new("/usr/sbin/sshd (deleted)"), &programs));
+        for exe in ["/tmp/sshd", "/usr/lib/openssh/sshd-session", "/usr/bin/sleep"] {
+            assert!(!is_one_of(Path::new(exe), &programs), "{exe}");
+        }
+    }
+}
