@@ -2,8 +2,10 @@
 //! it talk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use iam_ssh_doubles::{Double, Service};
-use iam_ssh_e2e::scene::{armed_by_double, publish};
+use std::time::Duration;
+
+use iam_ssh_doubles::{Double, Fault, Match, Service};
+use iam_ssh_e2e::scene::{armed_by_double, configuration, publish};
 use iam_ssh_e2e::{KeyKind, World};
 
 #[test]
@@ -49,4 +51,25 @@ fn nothing_in_the_environment_counts() {
     let asked: Vec<_> = world.double().requests().into_iter().filter(|r| r.service == Service::S3).collect();
     assert_eq!(asked.len(), 2);
     assert!(asked.iter().all(|r| !r.header("authorization").unwrap().contains("AKIAFORGED")), "{asked:?}");
+}
+
+/// Outside EC2 the metadata address often answers nothing at all; with `default-chain`, nobody waits for it.
+#[test]
+fn the_default_chain_waits_for_no_metadata_service() {
+    let world = World::new();
+    let key = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &key);
+    world.imds().fault(Match::any(), Fault::Hang);
+    world.double().put_parameter("/principals", "users/john@example.org");
+    let machine = armed_by_double(&world, "");
+    for source in [r#"principals = ["users/john@example.org"]"#, r#"principals_parameter = "/principals""#] {
+        let configuration = configuration(&world.double().url(), source);
+        machine
+            .configure(&format!("region = \"us-east-1\"\n{configuration}\n[aws]\ncredentials = \"default-chain\"\n"));
+        let lookup = format!("/usr/libexec/iam-ssh/authorized-keys ec2-user {} {}", key.kind(), key.base64());
+        let answer = machine.run(&format!("env AWS_ACCESS_KEY_ID=AKIACHAIN AWS_SECRET_ACCESS_KEY=x {lookup}"));
+        assert!(answer.expect_ok().contains("SSH_KEY_OWNER=john@example.org"), "{source}: {answer}");
+        assert!(answer.took < Duration::from_secs(1), "{source}: {answer}");
+    }
+    assert_eq!(world.imds().requests().len(), 0);
 }

@@ -1,5 +1,5 @@
 //! `make bench`: what one lookup costs, beside the seed's command with the AWS CLI and beside curl, all asking the same moto for the
-//! same object, over plain HTTP and over TLS, interleaved in one session. It judges nothing: it prints figures and their bars.
+//! same objects, over plain HTTP and over TLS, interleaved in one session. It judges nothing: it prints figures and their bars.
 //!
 //! The lookup and the AWS CLI take their credentials from the metadata service, as on an instance; curl is handed its own.
 #![allow(
@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a benchmark on the rig"
 )]
 
@@ -18,16 +19,20 @@ use iam_ssh_e2e::measure::{Bar, Cost, line};
 use iam_ssh_e2e::scene::{configuration, published};
 use iam_ssh_e2e::{Authority, BUCKET, Key, KeyKind, Machine, Moto, Suite, World};
 
-const OBJECT: &str = "groups/Administrators/authorized_keys";
+/// Whose keys may log in, as the seed's document has it (with `users/` spelt as its bucket has it). The offered key is in the last
+/// one's document, so that nobody gets away with asking for the first alone.
+const DOCUMENTED: &[&str] = &["groups/Administrators", "users/Admin"];
+/// The least that can be configured.
+const ONE: &[&str] = &["users/Admin"];
 /// Rounds; in each the AWS CLI runs once and the fast ones several times in a row: one CLI run is long enough to warm itself up.
 const ROUNDS: usize = 11;
 const FAST: usize = 10;
 
-/// The seed's AuthorizedKeysCommand with inline principals, its cheapest form (the one with SSM starts the AWS CLI twice).
+/// The seed's AuthorizedKeysCommand with inline principals, its cheapest form (the one with SSM starts the AWS CLI once more).
 const SEED: &str = r#"#!/bin/bash
 SSH_USER=$1
 IAM_BUCKET='company-iam'
-IAM_PRINCIPALS='groups/Administrators'
+IAM_PRINCIPALS=$2
 SSH_USER_HOME=$(getent passwd ${SSH_USER} | cut -d: -f6)
 if [ "$SSH_USER" == 'ec2-user' ]; then
     for iam_principal in ${IAM_PRINCIPALS//,/ } ; do
@@ -41,25 +46,37 @@ struct Way {
     name: &'static str,
     endpoint: String,
     root: Option<PathBuf>,
+    principals: &'static [&'static str],
     lookup: Vec<Cost>,
     seed: Vec<Cost>,
     curl: Vec<Cost>,
 }
 
 impl Way {
-    fn new(name: &'static str, endpoint: &str, root: Option<PathBuf>) -> Self {
-        Self { name, endpoint: endpoint.to_owned(), root, lookup: Vec::new(), seed: Vec::new(), curl: Vec::new() }
+    fn new(name: &'static str, endpoint: &str, root: Option<PathBuf>, principals: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            endpoint: endpoint.to_owned(),
+            root,
+            principals,
+            lookup: Vec::new(),
+            seed: Vec::new(),
+            curl: Vec::new(),
+        }
     }
 
     fn configure(&self, machine: &Machine) {
         let trust = if self.root.is_some() { "ca_bundle = \"/etc/iam-ssh/root.pem\"\n" } else { "" };
-        let login = "principals = [\"groups/Administrators\"]";
-        machine.configure(&format!("{trust}{}", configuration(&self.endpoint, login)));
+        let login = format!("principals = {:?}", self.principals);
+        machine.configure(&format!("{trust}{}", configuration(&self.endpoint, &login)));
     }
 
     fn seed(&self, script: &str, path: &str) -> Command {
         let mut seed = Command::new("/bin/bash");
-        seed.args([script, "ec2-user"]).env_clear().env("PATH", path).env("HOME", "/nonexistent");
+        seed.args([script, "ec2-user", &self.principals.join(",")])
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", "/nonexistent");
         seed.env("AWS_ENDPOINT_URL_S3", &self.endpoint).env("AWS_DEFAULT_REGION", "us-east-1");
         if let Some(root) = &self.root {
             seed.env("AWS_CA_BUNDLE", root);
@@ -68,25 +85,26 @@ impl Way {
     }
 
     fn curl(&self) -> Command {
-        let mut curl = self.curl_to(&format!("{BUCKET}/{OBJECT}"));
+        let paths: Vec<String> = self.principals.iter().map(|p| format!("{BUCKET}/{p}/authorized_keys")).collect();
+        let mut curl = self.curl_to(&paths);
         curl.arg("-f");
         curl
     }
 
     fn put(&self, path: &str, body: &str) {
-        let mut curl = self.curl_to(path);
+        let mut curl = self.curl_to(&[path.to_owned()]);
         curl.args(["-f", "-X", "PUT", "-H", "Content-Type: text/plain", "--data-binary", body]);
         assert!(curl.status().expect("curl").success(), "PUT {path}");
     }
 
-    fn curl_to(&self, path: &str) -> Command {
+    fn curl_to(&self, paths: &[String]) -> Command {
         let mut curl = Command::new("curl");
         curl.env_clear().env("PATH", "/usr/bin:/bin");
         curl.args(["-q", "-sS", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "AKIABENCH:secret"]);
         if let Some(root) = &self.root {
             curl.arg("--cacert").arg(root);
         }
-        curl.arg(format!("{}/{path}", self.endpoint));
+        curl.args(paths.iter().map(|path| format!("{}/{path}", self.endpoint)));
         curl
     }
 
@@ -100,7 +118,8 @@ impl Way {
         let name = self.name;
         let cpu = |other: Cost| other.cpu.as_secs_f64() / lookup.cpu.as_secs_f64();
         let wall = |other: Cost| other.wall.as_secs_f64() / lookup.wall.as_secs_f64();
-        figure(format!("lookup-{name}-cpu-vs-seed"), cpu(seed), "times", Bar::AtLeast(200.0));
+        let bar = if self.principals.len() > 1 { Bar::AtLeast(200.0) } else { Bar::None };
+        figure(format!("lookup-{name}-cpu-vs-seed"), cpu(seed), "times", bar);
         figure(format!("lookup-{name}-wall-vs-seed"), wall(seed), "times", Bar::None);
         figure(format!("lookup-{name}-cpu-vs-curl"), cpu(curl), "times", Bar::None);
         figure(format!("lookup-{name}-wall-vs-curl"), wall(curl), "times", Bar::None);
@@ -131,22 +150,32 @@ fn main() {
     world.imds();
     let authority = Authority::create(world.scratch());
     let tls = Moto::start_tls(5443, &authority.certificate, &authority.key);
-    let key = world.key("john@example.org", KeyKind::Ed25519);
-    let document = published("john@example.org", &key);
-    world.s3().put(OBJECT, document.as_str());
-    let there = Way::new("tls", tls.url(), Some(authority.root.clone()));
-    there.put(BUCKET, "");
-    there.put(&format!("{BUCKET}/{OBJECT}"), &document);
+    let key = world.key("Admin", KeyKind::Ed25519);
+    let other = world.key("jane@example.org", KeyKind::Ed25519);
+    let root = || Some(authority.root.clone());
+    let mut ways = [
+        Way::new("http", world.moto().url(), None, DOCUMENTED),
+        Way::new("tls", tls.url(), root(), DOCUMENTED),
+        Way::new("http-one", world.moto().url(), None, ONE),
+        Way::new("tls-one", tls.url(), root(), ONE),
+    ];
+    // The other moto comes with its bucket.
+    ways[1].put(BUCKET, "");
+    for way in &ways[..2] {
+        way.put(&format!("{BUCKET}/groups/Administrators/authorized_keys"), &published("jane@example.org", &other));
+        way.put(&format!("{BUCKET}/users/Admin/authorized_keys"), &published("Admin", &key));
+    }
 
     let machine = Machine::boot(&world, Suite::Bookworm);
     machine.install().expect_ok();
     machine.write("/etc/iam-ssh/root.pem", std::fs::read(&authority.root).unwrap(), 0o644);
-    let mut ways = [Way::new("http", world.moto().url(), None), there];
     let script = world.scratch().join("seed.sh");
     std::fs::write(&script, SEED).unwrap();
     let path = format!("{}:/usr/bin:/bin", world.aws_cli().parent().unwrap().display());
 
-    println!("bench: {ROUNDS} rounds, medians; S3 is moto, the same object for all; the figures:");
+    println!(
+        "bench: {ROUNDS} rounds, medians; S3 is moto, the same objects for all; two principals, in the lines with `one` a single one; the figures:"
+    );
     let (ask, told) = lookups(&machine, &key);
     let lookup = || {
         ask.send(()).unwrap();
