@@ -11,7 +11,7 @@ mod ssm;
 
 use crate::config::{Config, CredentialSource};
 use crate::lookup::ports::{FetchError, Instance, Objects, Parameters};
-use crate::trusted::Owner;
+use crate::trusted::Trust;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
@@ -58,7 +58,7 @@ impl<'a> Aws<'a> {
     }
 
     async fn open(&self) -> Result<Account, FetchError> {
-        let http = http::client(self.config.ca_bundle.as_deref(), Owner::ROOT)?;
+        let http = http::client(self.config.ca_bundle.as_deref(), Trust::ROOT)?;
         let (credentials, chain_region) = match self.config.credentials {
             CredentialSource::Instance => {
                 (SharedCredentialsProvider::new(instance_credentials(self.imds.credentials().await?)), None)

@@ -9,7 +9,7 @@ pub mod principals;
 
 use crate::audit::{Event, Severity, Source};
 use crate::config::{Config, Login};
-use crate::trusted::Owner;
+use crate::trusted::Trust;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use iam_ssh_core::{Document, KeyLine, Principal, PublicKey, document};
@@ -29,8 +29,8 @@ pub struct Question<'a> {
     pub offered: Option<&'a PublicKey>,
     /// Now, in seconds since 1970 UTC.
     pub now: i64,
-    /// Who, beside root, may own a principals file.
-    pub trusted_owner: Owner,
+    /// Whose principals file is read.
+    pub trust: Trust,
 }
 
 /// A line to print, and how it was found.
@@ -86,7 +86,7 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
     let mut work: Work<'_> = FuturesUnordered::new();
     let mut asked = 0;
 
-    let (local, events) = principals::local(question.login, question.trusted_owner);
+    let (local, events) = principals::local(question.login, question.trust);
     answer.events.extend(events);
     add(&mut slots, local);
     let mut remote_known = !principals::has_remote(question.login);

@@ -18,13 +18,25 @@ const MAX_LINKS: usize = 40;
 /// Write permission for the group or for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Who else than root may own a trusted file. The product trusts root alone; tests run as whoever they are.
+/// Whose hands a trusted file may have been in. The product trusts root alone; tests run as whoever they are, and
+/// wherever the build's folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner(pub u32);
+pub struct Trust {
+    /// The user who, beside root, may own files and folders.
+    uid: u32,
+    /// A folder, free of symbolic links, that is taken as trusted together with those above it.
+    given: Option<&'static Path>,
+}
 
-impl Owner {
-    /// Root alone.
-    pub const ROOT: Self = Self(0);
+impl Trust {
+    /// Root alone, all the way up.
+    pub const ROOT: Self = Self { uid: 0, given: None };
+
+    /// Root and `uid`, with `given` and all folders above it taken as trusted. For tests.
+    #[must_use]
+    pub fn below(given: &'static Path, uid: u32) -> Self {
+        Self { uid, given: Some(given) }
+    }
 }
 
 /// Why a file is not read. Each names the path.
@@ -50,13 +62,13 @@ pub enum TrustError {
 ///
 /// # Errors
 /// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is no file.
-pub fn read(path: &Path, owner: Owner) -> Result<String, TrustError> {
-    let resolved = resolve(path, owner)?;
+pub fn read(path: &Path, trust: Trust) -> Result<String, TrustError> {
+    let resolved = resolve(path, trust)?;
     // Not blocking: a FIFO in the file's place must not hold a login. Not following: it is resolved already.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
     let file =
         OpenOptions::new().read(true).custom_flags(flags.bits()).open(&resolved).map_err(|e| io_error(path, e))?;
-    check_handle(path, &file, owner)?;
+    check_handle(path, &file, trust)?;
     let mut bytes = Vec::new();
     file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(|e| io_error(path, e))?;
     String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
@@ -65,11 +77,11 @@ pub fn read(path: &Path, owner: Owner) -> Result<String, TrustError> {
 /// Follows `path` to a path without symbolic links, checking every directory on the way before anything in it is
 /// believed: a link that somebody else could have made or moved could lead to any file of root's, also to one whose
 /// content that somebody chose (`/proc/<pid>/cmdline` of a setuid program).
-fn resolve(path: &Path, owner: Owner) -> Result<PathBuf, TrustError> {
+fn resolve(path: &Path, trust: Trust) -> Result<PathBuf, TrustError> {
     let mut pending: Vec<PathBuf> = components(path);
     let mut resolved = PathBuf::from("/");
     let mut links = 0;
-    check_directory(&resolved, owner)?;
+    check_directory(&resolved, trust)?;
     while let Some(part) = pending.pop() {
         if part == Path::new("..") {
             resolved.pop();
@@ -89,7 +101,7 @@ fn resolve(path: &Path, owner: Owner) -> Result<PathBuf, TrustError> {
             pending.extend(components(&target));
         } else {
             if meta.is_dir() {
-                check_owner_and_mode(&next, &meta, owner)?;
+                check_owner_and_mode(&next, &meta, trust)?;
             }
             resolved = next;
         }
@@ -110,25 +122,28 @@ fn io_error(path: &Path, error: io::Error) -> TrustError {
     }
 }
 
-fn check_handle(path: &Path, file: &File, owner: Owner) -> Result<(), TrustError> {
+fn check_handle(path: &Path, file: &File, trust: Trust) -> Result<(), TrustError> {
     let meta = file.metadata().map_err(|e| TrustError::Io(path.to_owned(), e))?;
     if !meta.is_file() {
         return Err(TrustError::Kind(path.to_owned()));
     }
-    check_owner_and_mode(path, &meta, owner)?;
+    check_owner_and_mode(path, &meta, trust)?;
     if meta.len() > MAX_LEN {
         return Err(TrustError::TooLarge(path.to_owned(), meta.len()));
     }
     Ok(())
 }
 
-fn check_directory(dir: &Path, owner: Owner) -> Result<(), TrustError> {
+fn check_directory(dir: &Path, trust: Trust) -> Result<(), TrustError> {
     let meta = dir.metadata().map_err(|e| io_error(dir, e))?;
-    check_owner_and_mode(dir, &meta, owner)
+    check_owner_and_mode(dir, &meta, trust)
 }
 
-fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, owner: Owner) -> Result<(), TrustError> {
-    if meta.uid() != 0 && meta.uid() != owner.0 {
+fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, trust: Trust) -> Result<(), TrustError> {
+    if trust.given.is_some_and(|given| given.starts_with(path)) {
+        return Ok(());
+    }
+    if meta.uid() != 0 && meta.uid() != trust.uid {
         return Err(TrustError::Ownership(path.to_owned(), meta.uid()));
     }
     if meta.mode() & WRITABLE_BY_OTHERS != 0 {

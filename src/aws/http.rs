@@ -5,7 +5,7 @@
 //! them, for an endpoint of one's own or a TLS-inspecting proxy.
 
 use crate::lookup::ports::FetchError;
-use crate::trusted::{self, Owner};
+use crate::trusted::{self, Trust};
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -17,11 +17,11 @@ use std::path::Path;
 const AMAZON_ROOTS: &str = include_str!("roots.pem");
 
 /// Builds the client. Proxy settings of the environment are not read.
-pub(super) fn client(ca_bundle: Option<&Path>, owner: Owner) -> Result<SharedHttpClient, FetchError> {
+pub(super) fn client(ca_bundle: Option<&Path>, trust: Trust) -> Result<SharedHttpClient, FetchError> {
     let roots = match ca_bundle {
         None => AMAZON_ROOTS.as_bytes().to_vec(),
         Some(path) => {
-            let bundle = trusted::read(path, owner).map_err(|why| FetchError::Transient(format!("ca_bundle {why}")))?;
+            let bundle = trusted::read(path, trust).map_err(|why| FetchError::Transient(format!("ca_bundle {why}")))?;
             let none = || FetchError::Transient(format!("ca_bundle {}: no usable certificate in it", path.display()));
             iam_ssh_roots::usable(bundle.as_bytes()).ok_or_else(none)?
         }

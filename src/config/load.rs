@@ -4,7 +4,7 @@
 //! whole configuration: carrying on without it could let in whom it would have kept out.
 
 use super::{Config, ConfigError};
-use crate::trusted::{self, Owner, TrustError};
+use crate::trusted::{self, Trust, TrustError};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration lives.
@@ -14,11 +14,11 @@ pub const DIRECTORY: &str = "/etc/iam-ssh";
 ///
 /// # Errors
 /// [`ConfigError`] for the first file that is not trusted, not readable or not right.
-pub fn load(directory: &Path, owner: Owner) -> Result<Config, ConfigError> {
+pub fn load(directory: &Path, trust: Trust) -> Result<Config, ConfigError> {
     let mut config = Config::default();
     for path in files(directory)? {
         let name = path.display().to_string();
-        match trusted::read(&path, owner) {
+        match trusted::read(&path, trust) {
             Ok(text) => config.layer(&name, &text)?,
             Err(TrustError::Missing(_)) => {}
             // The message names the path itself.

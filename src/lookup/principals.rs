@@ -6,16 +6,16 @@
 use super::ports::{FetchError, Instance, Parameters};
 use crate::audit::Event;
 use crate::config::Login;
-use crate::trusted::{self, Owner};
+use crate::trusted::{self, Trust};
 use iam_ssh_core::principal::parse_list;
 use iam_ssh_core::{Principal, PrincipalError};
 
 /// The principals that are known without asking anybody: inline, then the file's.
-pub(super) fn local(login: &Login, owner: Owner) -> (Vec<Principal>, Vec<Event>) {
+pub(super) fn local(login: &Login, trust: Trust) -> (Vec<Principal>, Vec<Event>) {
     let mut principals = login.principals.clone();
     let mut events = Vec::new();
     if let Some(path) = &login.file {
-        match trusted::read(path, owner) {
+        match trusted::read(path, trust) {
             Ok(text) => take(&text, &format!("principals_file {}", path.display()), true, &mut principals, &mut events),
             Err(why) => events.push(Event::error(format!("principals_file {why}"))),
         }

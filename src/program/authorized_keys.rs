@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::lookup::{self, Answer, Question};
-use crate::trusted::Owner;
+use crate::trusted::Trust;
 use iam_ssh_core::PublicKey;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -60,7 +60,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Exit {
             return Exit::Usage;
         }
     };
-    let config = match config::load::load(Path::new(config::load::DIRECTORY), Owner::ROOT) {
+    let config = match config::load::load(Path::new(config::load::DIRECTORY), Trust::ROOT) {
         Ok(config) => config,
         Err(error) => {
             log.tell(&Event::error(format!("configuration: {error}")));
@@ -77,8 +77,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Exit {
         return Exit::Ok;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let question =
-        Question { user, login, offered, now: i64::try_from(now).unwrap_or(i64::MAX), trusted_owner: Owner::ROOT };
+    let question = Question { user, login, offered, now: i64::try_from(now).unwrap_or(i64::MAX), trust: Trust::ROOT };
     match ask(&config, question, started) {
         Ok(answer) => print(&answer, question, started, log),
         Err(error) => {

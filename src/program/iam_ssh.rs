@@ -3,7 +3,7 @@
 use crate::config::{self, load};
 use crate::exit::Exit;
 use crate::sshd::apply::{self, Report, WireError};
-use crate::trusted::Owner;
+use crate::trusted::Trust;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ enum Failure {
 }
 
 fn wire() -> Result<Report, Failure> {
-    let config = load::load(Path::new(load::DIRECTORY), Owner::ROOT).map_err(Failure::Config)?;
+    let config = load::load(Path::new(load::DIRECTORY), Trust::ROOT).map_err(Failure::Config)?;
     apply::wire(&config).map_err(Failure::Wire)
 }
 

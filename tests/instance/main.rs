@@ -1,12 +1,6 @@
 //! The instance side against the test double of AWS, through the real SDK: the lookup's promises and failure table,
 //! and the configuration's errors.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod config;
 mod failures;

@@ -46,7 +46,7 @@ fn ask(objects: &[(&'static str, u64, String)], offered: Option<&str>, parameter
         ..Login::default()
     };
     let key = offered.map(|k| PublicKey::from_openssh(k).unwrap());
-    let question = Question { user: "u", login: &login, offered: key.as_ref(), now: NOW, trusted_owner: own() };
+    let question = Question { user: "u", login: &login, offered: key.as_ref(), now: NOW, trust: own() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let started = tokio::time::Instant::now();

@@ -4,7 +4,7 @@ use iam_ssh::audit::Event;
 use iam_ssh::aws::Aws;
 use iam_ssh::config::Config;
 use iam_ssh::lookup::{Answer, Question, lookup};
-use iam_ssh::trusted::Owner;
+use iam_ssh::trusted::Trust;
 use iam_ssh_core::PublicKey;
 use iam_ssh_doubles::Double;
 use std::time::Duration;
@@ -45,15 +45,17 @@ pub(crate) fn config(double: &Double, top: &str, login: &str) -> Config {
     config
 }
 
-pub(crate) fn own() -> Owner {
-    Owner(nix::unistd::geteuid().as_raw())
+/// Trusts the files of whoever runs the tests, wherever they are built.
+pub(crate) fn own() -> Trust {
+    let folder = std::fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    Trust::below(Box::leak(folder.into_boxed_path()), nix::unistd::geteuid().as_raw())
 }
 
 /// Asks for `offered`, or for every key.
 pub(crate) fn ask(config: &Config, offered: Option<&str>) -> Answer {
     let key = offered.map(|key| PublicKey::from_openssh(key).unwrap());
     let login = config.logins.get("ec2-user").unwrap();
-    let question = Question { user: "ec2-user", login, offered: key.as_ref(), now: NOW, trusted_owner: own() };
+    let question = Question { user: "ec2-user", login, offered: key.as_ref(), now: NOW, trust: own() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let aws = Aws::new(config);
     let answer = runtime.block_on(lookup(config, question, config.deadline, (&aws, &aws, &aws)));

@@ -1,12 +1,6 @@
 //! Keys and key lines, beside the real `ssh-keygen`: whatever our parser accepts, `ssh-keygen -l` accepts too, with
 //! the same fingerprint; and what is bad is refused for the reason it is bad.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,15 +1,9 @@
 //! IAM over the wire: paging that is honest, and AWS's error documents.
 //!
 //! What is asserted here must be what AWS does (IAM API reference), not what is convenient.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{iam, tags};

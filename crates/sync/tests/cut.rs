@@ -1,15 +1,9 @@
 //! Answers that break off without a word, and answers that leave things out: each ends the run before anything changes.
 //!
 //! The double cuts them as a broken proxy does: status 200, no length, and the connection ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{BUCKET, document, double, key, line, sync, synced};

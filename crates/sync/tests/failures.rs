@@ -1,15 +1,9 @@
 //! What a sync does when something fails: before the plan is complete nothing changes, after that every withdrawal is tried.
 //!
 //! Each case looks at the request log, not only at the exit code.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{BUCKET, against, document, double, finish, heartbeats, key, line, sync, synced, writes};

@@ -2,15 +2,9 @@
 //!
 //! The API is the one of the Lambda developer guide ("Using the Lambda runtime API"); nothing of it is simulated beyond one invocation
 //! after the other.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};

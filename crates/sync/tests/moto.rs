@@ -2,15 +2,9 @@
 //!
 //! It must never be skipped: where there is no moto, it fails and says how to get it. moto is found through `IAM_SSH_MOTO` (the path
 //! of `moto_server`) or in `PATH`; it is bound to loopback and ends with the test, however the test ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};

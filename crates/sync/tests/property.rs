@@ -1,15 +1,9 @@
 //! The property that matters: whatever was in the bucket, after a sync it holds exactly what the directory says, and what is foreign.
 //!
 //! The expected documents are put together here from the specification alone, not with the program's own renderer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,15 +1,9 @@
 //! What a sync publishes: everything, only what is usable, only where it changed, and nothing else.
 //!
 //! The program runs as a process of its own against the double, through the real SDK.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{

@@ -1,15 +1,9 @@
 //! What a run tells: the readable difference of a dry run, and the heartbeat of a complete one.
 //!
 //! A dry run must change nothing at all, and nobody must have to compare base64.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{BUCKET, ED25519, ED25519_FINGERPRINT, RSA, RSA_FINGERPRINT, Ran, against, double, finish, line, synced};

@@ -1,15 +1,9 @@
 //! What the administrator sets: bad settings end with code 2 and a clear word, before anything is asked of AWS.
 //!
 //! Every message must name the setting by the name under which it was set.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{BUCKET, Ran, against, bare, double, finish};

@@ -1,15 +1,9 @@
 //! One public key under several users: it stays with who uploaded it first, so that nobody takes over what somebody else's key says.
 //!
 //! Anybody may upload anybody's public key, so the later one must gain nothing by it and take nothing away.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    dead_code,
-    reason = "a test may stop at the first surprise; the shared helpers are not used by every test file"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
 use common::{ED25519, RSA, document, double, line, synced};

@@ -6,16 +6,8 @@
 //! except the cgroups that a booted systemd needs, which a watcher removes.
 //!
 //! The rig is test code: it stops at the first thing that is not as it must be, with a message that says which.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test rig: a panic with a clear message is how it reports"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::string_slice, clippy::print_stdout, clippy::print_stderr, reason = "only tests use it")]
 
 mod authority;
 mod aws;

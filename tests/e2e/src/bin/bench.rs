@@ -2,14 +2,8 @@
 //! same objects, over plain HTTP and over TLS, interleaved in one session. It judges nothing: it prints figures and their bars.
 //!
 //! The lookup and the AWS CLI take their credentials from the metadata service, as on an instance; curl is handed its own.
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a benchmark on the rig"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,11 +1,6 @@
 //! `make demo`: from two keys in IAM to two owners in the log, and one of them refused again. Everything runs in namespaces of its
 //! own on this machine and is gone when it ends; nothing is asked of AWS.
-#![allow(
-    clippy::print_stdout,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "it explains itself on the terminal, and stops at the first surprise"
-)]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use iam_ssh_e2e::scene::{Person, configuration};
 use iam_ssh_e2e::{KeyKind, Machine, Outcome, Suite, World};
