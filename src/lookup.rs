@@ -14,6 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use iam_ssh_core::{Document, KeyLine, Principal, PublicKey, document};
 use ports::{FetchError, Instance, Objects, Parameters};
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -31,6 +32,14 @@ pub struct Question<'a> {
     pub now: i64,
     /// Whose principals file is read.
     pub trust: Trust,
+}
+
+impl Question<'_> {
+    /// The lines of a document that could be the answer.
+    fn select(&self, document: Document) -> Vec<KeyLine> {
+        let asked = |line: &KeyLine| self.offered.is_none_or(|offered| offered == line.key());
+        document.lines.into_iter().filter(|line| asked(line) && !line.has_expired(self.now)).collect()
+    }
 }
 
 /// A line to print, and how it was found.
@@ -56,7 +65,8 @@ pub struct Answer {
 /// What is known of one principal, in the order in which principals count.
 struct Slot {
     principal: Principal,
-    document: Option<Document>,
+    /// Its lines that could be the answer, once its document is there: not expired, and of the offered key if one is.
+    lines: Option<Vec<KeyLine>>,
 }
 
 enum Step {
@@ -97,7 +107,7 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
         }));
     }
 
-    while !is_decided(&slots, remote_known, question) {
+    while !is_decided(&slots, remote_known, question.offered) {
         while let Some(slot) = slots.get(asked).filter(|_| work.len() < IN_FLIGHT) {
             let (at, key) = (asked, slot.principal.object_key(&config.prefix));
             work.push(Box::pin(async move { Step::Document(at, objects.get(&key).await) }));
@@ -112,7 +122,8 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
             }
             Ok(Some(Step::Document(at, fetched))) => {
                 if let Some(slot) = slots.get_mut(at) {
-                    slot.document = Some(read(&slot.principal, fetched, &mut answer.events));
+                    let document = read(&slot.principal, fetched, &mut answer.events);
+                    slot.lines = Some(question.select(document));
                 }
             }
             Err(_) => {
@@ -121,8 +132,8 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
             }
         }
     }
-    answer.found = collect(&slots, question, config.sshd.user_rc);
-    answer.events.extend(shared_key(&slots, question));
+    answer.found = collect(&slots, config.sshd.user_rc);
+    answer.events.extend(shared_key(&slots, question.offered));
     answer
 }
 
@@ -130,51 +141,45 @@ pub async fn lookup<O: Objects, P: Parameters, I: Instance>(
 fn add(slots: &mut Vec<Slot>, principals: Vec<Principal>) {
     for principal in principals {
         if !slots.iter().any(|slot| slot.principal == principal) {
-            slots.push(Slot { principal, document: None });
+            slots.push(Slot { principal, lines: None });
         }
     }
 }
 
 /// Whether nothing that is still under way can change the answer for an offered key.
-fn is_decided(slots: &[Slot], remote_known: bool, question: Question<'_>) -> bool {
-    let Some(offered) = question.offered else { return false };
-    for slot in slots {
-        match &slot.document {
-            Some(document) if usable(document, question.now).any(|line| line.key() == offered) => return true,
-            Some(_) => {}
-            None => return false,
-        }
+fn is_decided(slots: &[Slot], remote_known: bool, offered: Option<&PublicKey>) -> bool {
+    if offered.is_none() {
+        return false;
     }
-    remote_known
+    match slots.iter().map(|slot| slot.lines.as_deref()).find(|lines| !matches!(lines, Some([]))) {
+        Some(lines) => lines.is_some(),
+        None => remote_known,
+    }
 }
 
-fn usable(document: &Document, now: i64) -> impl Iterator<Item = &KeyLine> {
-    document.lines.iter().filter(move |line| !line.has_expired(now))
+/// The lines that are there, in the order in which they count. One that is not there yet may hold the key with other
+/// restrictions; but what is there was asked for as well, and a principal that fails must not take the others with it.
+fn lines(slots: &[Slot]) -> impl Iterator<Item = (&Principal, &KeyLine)> {
+    slots.iter().flat_map(|slot| slot.lines.iter().flatten().map(|line| (&slot.principal, line)))
 }
 
-fn collect(slots: &[Slot], question: Question<'_>, user_rc: bool) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
-    let mut seen: std::collections::HashSet<&PublicKey> = std::collections::HashSet::new();
-    for slot in slots {
-        // A document that is not there yet may hold the key with other restrictions; but what is there was asked for
-        // as well, and a principal that fails must not take the others with it.
-        for line in slot.document.iter().flat_map(|document| usable(document, question.now)) {
-            let asked = question.offered.is_none_or(|offered| offered == line.key());
-            if asked && seen.insert(line.key()) {
-                let line = line.for_sshd(user_rc);
-                found.push(Found { line, principal: slot.principal.clone(), source: Source::S3 });
-            }
-        }
-    }
-    found
+fn collect(slots: &[Slot], user_rc: bool) -> Vec<Found> {
+    let mut seen: HashSet<&PublicKey> = HashSet::new();
+    let first = lines(slots).filter(|(_, line)| seen.insert(line.key()));
+    first
+        .map(|(principal, line)| Found {
+            line: line.for_sshd(user_rc),
+            principal: principal.clone(),
+            source: Source::S3,
+        })
+        .collect()
 }
 
 /// Says so where the offered key stands under more than one owner: the log can name only one of them, and anybody can
 /// upload somebody else's public key as their own.
-fn shared_key(slots: &[Slot], question: Question<'_>) -> Option<Event> {
-    let offered = question.offered?;
-    let lines = slots.iter().filter_map(|slot| slot.document.as_ref()).flat_map(|d| usable(d, question.now));
-    let mut owners: Vec<&str> = lines.filter(|line| line.key() == offered).map(|line| line.owner().as_str()).collect();
+fn shared_key(slots: &[Slot], offered: Option<&PublicKey>) -> Option<Event> {
+    let offered = offered?;
+    let mut owners: Vec<&str> = lines(slots).map(|(_, line)| line.owner().as_str()).collect();
     owners.sort_unstable();
     owners.dedup();
     (owners.len() > 1).then(|| {
@@ -216,7 +221,7 @@ fn skipped(principal: &Principal, document: &Document) -> Event {
 
 fn late(slots: &[Slot], remote_known: bool, limit: Duration) -> Event {
     let mut waiting: Vec<String> =
-        slots.iter().filter(|s| s.document.is_none()).map(|s| s.principal.to_string()).collect();
+        slots.iter().filter(|s| s.lines.is_none()).map(|s| s.principal.to_string()).collect();
     if !remote_known {
         waiting.push("the list of principals".to_owned());
     }
