@@ -24,8 +24,24 @@ pub enum Fault {
     /// The right answer, cut off behind the first occurrence of this text (whole where it does not occur) and sent without a length:
     /// HTTP/1.0 style, its end is the end of the connection, so that nothing on the wire says that something is missing.
     CutBody(String),
-    /// Status 200 with this body in place of the right one, and nothing done.
+    /// Status 200 with this body in place of the right one, of the kind that the service sends, and nothing done.
     Body(String),
+    /// The same with so many bytes of `#`; the client is told how many they will be, or is not.
+    HugeBody {
+        /// How many.
+        bytes: u64,
+        /// Whether there is a `Content-Length`.
+        told: bool,
+    },
+    /// The right answer, but the connection ends after half of its body, though the whole length was announced.
+    Truncate,
+    /// The right answer, but after half of its body nothing more comes, on an open connection.
+    HangBody,
+    /// The right answer, but where it has a checksum of its body (S3, to a request with `x-amz-checksum-mode: ENABLED`), that is one of
+    /// something else.
+    WrongChecksum,
+    /// S3's answer of a region that the bucket is not in: 301 without a `Location`. Here the bucket is in this region.
+    Redirect(String),
 }
 
 impl Fault {
@@ -46,6 +62,7 @@ pub struct Match {
     service: Option<Service>,
     action: Option<String>,
     resource: Option<String>,
+    header: Option<(String, String)>,
     skip: usize,
     times: Option<usize>,
 }
@@ -76,6 +93,13 @@ impl Match {
         self
     }
 
+    /// Only requests with this header, its name in lower case, and this value.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.header = Some((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The first `count` of them are spared.
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
@@ -96,6 +120,7 @@ impl Match {
         self.service.is_none_or(|service| service == request.service)
             && self.action.as_ref().is_none_or(|action| *action == request.action)
             && self.resource.as_ref().is_none_or(|resource| *resource == request.resource)
+            && self.header.as_ref().is_none_or(|(name, value)| request.header(name) == Some(value))
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Imds {
     instance: String,
     tags: Option<BTreeMap<String, String>>,
     credentials_live: Duration,
+    session: String,
     tokens: BTreeMap<String, Instant>,
     issued: u64,
 }
@@ -39,6 +40,7 @@ impl Default for Imds {
             instance: "i-0123456789abcdef0".to_owned(),
             tags: None,
             credentials_live: Duration::from_secs(6 * 3600),
+            session: "double-session".to_owned(),
             tokens: BTreeMap::new(),
             issued: 0,
         }
@@ -108,7 +110,7 @@ fn credentials(imds: &Imds) -> Reply {
     Reply::text(
         json!({
             "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": stamp(second),
-            "AccessKeyId": "ASIADOUBLE", "SecretAccessKey": "double", "Token": "double-session",
+            "AccessKeyId": "ASIADOUBLE", "SecretAccessKey": "double", "Token": imds.session,
             "Expiration": stamp(second + imds.credentials_live),
         })
         .to_string(),
@@ -144,6 +146,12 @@ impl Double {
     /// How long credentials live from the moment they are handed out; zero hands out expired ones. Default 6 h.
     pub fn set_credentials_lifetime(&self, lifetime: Duration) -> &Self {
         self.state().imds.credentials_live = lifetime;
+        self
+    }
+
+    /// The session token of the credentials from now on: credentials with another one were given out before. Default `double-session`.
+    pub fn set_session_token(&self, token: &str) -> &Self {
+        token.clone_into(&mut self.state().imds.session);
         self
     }
 

@@ -9,6 +9,7 @@
 //! SSM, `/latest/…` is the metadata service, and everything else is S3, path style (`/<bucket>/<key>`).
 
 mod body;
+mod checksum;
 mod double;
 mod fault;
 mod iam;

@@ -2,9 +2,12 @@
 //!
 //! It must never answer an error in another service's format: the SDK decides by that format what the error is.
 
+use std::io::Error;
+
 use hyper::{Response, Version};
 
-use crate::body::PacedBody;
+use crate::body::ReplyBody;
+use crate::checksum::{CHECKSUM, checksum};
 use crate::request::Service;
 
 /// Namespace of IAM's answers.
@@ -34,6 +37,17 @@ impl Reply {
     /// A plain text, as the metadata service answers.
     pub(crate) fn text(body: impl Into<String>) -> Self {
         Self { status: 200, headers: vec![("content-type", "text/plain".to_owned())], body: body.into().into_bytes() }
+    }
+
+    /// Status 200 with this body, of the kind that `service` sends.
+    pub(crate) fn of_kind(service: Service, body: Vec<u8>) -> Self {
+        let kind = match service {
+            Service::Iam => "text/xml",
+            Service::S3 => "binary/octet-stream",
+            Service::Ssm => "application/x-amz-json-1.1",
+            Service::Imds => "text/plain",
+        };
+        Self { body, ..Self::empty(200) }.with("content-type", kind)
     }
 
     /// A JSON document of the kind that SSM speaks.
@@ -80,18 +94,43 @@ impl Reply {
         self
     }
 
-    /// The HTTP answer; `rate` paces its body in bytes per second.
-    pub(crate) fn into_http(self, rate: Option<u64>) -> Result<Response<PacedBody>, std::io::Error> {
+    /// The same answer with a checksum that is none of its body's, where it has one.
+    pub(crate) fn with_wrong_checksum(mut self) -> Self {
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == CHECKSUM) {
+            *value = checksum(b"something else");
+        }
+        self
+    }
+
+    /// S3's answer where the bucket is in another region than the endpoint.
+    pub(crate) fn other_region(region: &str) -> Self {
+        let region_xml = escape(region);
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>PermanentRedirect</Code>\
+             <Message>The bucket you are attempting to access must be addressed using the specified endpoint. Please send all \
+             future requests to this endpoint.</Message><Endpoint>s3.{region_xml}.amazonaws.com</Endpoint>\
+             <RequestId>{REQUEST_ID}</RequestId></Error>"
+        );
+        Self::xml(301, body).with("x-amz-bucket-region", region)
+    }
+
+    /// The HTTP answer, its body sent as it is.
+    pub(crate) fn into_http(self) -> Result<Response<ReplyBody>, Error> {
+        self.into_http_with(ReplyBody::whole)
+    }
+
+    /// The HTTP answer; `send` decides how its body is sent.
+    pub(crate) fn into_http_with(self, send: impl FnOnce(Vec<u8>) -> ReplyBody) -> Result<Response<ReplyBody>, Error> {
         let mut response = Response::builder().status(self.status).header("x-amzn-requestid", REQUEST_ID);
         for (name, value) in self.headers {
             response = response.header(name, value);
         }
-        response.body(PacedBody::new(self.body, rate)).map_err(std::io::Error::other)
+        response.body(send(self.body)).map_err(Error::other)
     }
 }
 
 /// An HTTP answer as an HTTP/1.0 server gives it: no length, no chunks, the end of the connection is the end of the body.
-pub(crate) fn until_close(response: Response<PacedBody>) -> Response<PacedBody> {
+pub(crate) fn until_close(response: Response<ReplyBody>) -> Response<ReplyBody> {
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_10;
     Response::from_parts(parts, body.without_length())

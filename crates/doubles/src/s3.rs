@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use md5::{Digest, Md5};
 
+use crate::checksum::{CHECKSUM, checksum};
 use crate::double::Double;
 use crate::incoming::Incoming;
 use crate::reply::Reply;
@@ -23,6 +24,8 @@ pub(crate) struct Object {
     pub(crate) body: Vec<u8>,
     /// With its quotes.
     pub(crate) etag: String,
+    /// Its CRC32, as S3 keeps it.
+    checksum: String,
 }
 
 /// A bucket and its switches.
@@ -86,12 +89,17 @@ fn get(bucket: &Bucket, key: &str, incoming: &Incoming) -> Reply {
         return refuse(412, "PreconditionFailed");
     }
     let unchanged = incoming.header("if-none-match").is_some_and(|known| names(known, &object.etag));
-    let reply = if unchanged {
-        Reply::empty(304)
-    } else {
-        Reply { body: object.body.clone(), ..Reply::empty(200) }.with("content-type", "binary/octet-stream")
-    };
+    let reply = if unchanged { Reply::empty(304) } else { whole(object, incoming) };
     reply.with("etag", &object.etag).with("last-modified", MODIFIED)
+}
+
+/// An object with its body, and the checksum of that where the client asks for one.
+fn whole(object: &Object, incoming: &Incoming) -> Reply {
+    let reply = Reply::of_kind(Service::S3, object.body.clone());
+    if incoming.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED")) {
+        return reply.with(CHECKSUM, &object.checksum).with("x-amz-checksum-type", "FULL_OBJECT");
+    }
+    reply
 }
 
 fn put(bucket: &mut Bucket, key: &str, incoming: &Incoming, writes: u64) -> Reply {
@@ -138,7 +146,8 @@ impl Bucket {
         }
         let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let etag = format!("\"{hex}\"");
-        self.objects.insert(key.to_owned(), Object { body, etag: etag.clone() });
+        let checksum = checksum(&body);
+        self.objects.insert(key.to_owned(), Object { body, etag: etag.clone(), checksum });
         etag
     }
 }

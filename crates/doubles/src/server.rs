@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::body::PacedBody;
+use crate::body::ReplyBody;
 use crate::double::{Shared, State, lock};
 use crate::fault::Fault;
 use crate::incoming::{Call, Incoming};
@@ -41,7 +41,7 @@ async fn connection(stream: TcpStream, shared: Shared) {
     let _ = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Response<PacedBody>, Error> {
+async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Response<ReplyBody>, Error> {
     let incoming = Incoming::read(request).await?;
     let (call, request) = incoming.classify();
     let service = request.service;
@@ -51,26 +51,31 @@ async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Res
         state.log.push(request);
         fault
     };
-    let (mut rate, mut cut) = (None, None);
+    let done = || dispatch(&mut lock(&shared), &call, &incoming);
     match fault {
-        None => {}
-        Some(Fault::SlowBody { bytes_per_sec }) => rate = Some(bytes_per_sec),
-        Some(Fault::CutBody(behind)) => cut = Some(behind),
-        Some(Fault::Body(body)) => return Reply::xml(200, body).into_http(None),
-        Some(Fault::Hang) => std::future::pending::<()>().await,
-        Some(Fault::CloseConnection) => return Err(Error::other("closed on purpose")),
+        None => done().into_http(),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::CloseConnection) => Err(Error::other("closed on purpose")),
         Some(Fault::Throttle) => {
             let (status, code) = Fault::throttled(service);
-            return Reply::error(service, status, code, "Rate exceeded").into_http(None);
+            Reply::error(service, status, code, "Rate exceeded").into_http()
         }
         Some(Fault::Status(status, code)) => {
-            return Reply::error(service, status, &code, "a fault of the test double").into_http(None);
+            Reply::error(service, status, &code, "a fault of the test double").into_http()
         }
-    }
-    let reply = dispatch(&mut lock(&shared), &call, &incoming);
-    match cut {
-        None => reply.into_http(rate),
-        Some(behind) => reply.cut_behind(&behind).into_http(None).map(until_close),
+        Some(Fault::Redirect(region)) => Reply::other_region(&region).into_http(),
+        Some(Fault::Body(body)) => Reply::of_kind(service, body.into_bytes()).into_http(),
+        Some(Fault::HugeBody { bytes, told }) => {
+            let body = if told { ReplyBody::filler(bytes) } else { ReplyBody::filler(bytes).without_length() };
+            Reply::of_kind(service, Vec::new()).into_http_with(|_| body)
+        }
+        Some(Fault::SlowBody { bytes_per_sec }) => {
+            done().into_http_with(|body| ReplyBody::whole(body).paced(bytes_per_sec))
+        }
+        Some(Fault::CutBody(behind)) => done().cut_behind(&behind).into_http().map(until_close),
+        Some(Fault::Truncate) => done().into_http_with(ReplyBody::broken_off),
+        Some(Fault::HangBody) => done().into_http_with(ReplyBody::stalling),
+        Some(Fault::WrongChecksum) => done().with_wrong_checksum().into_http(),
     }
 }
 

@@ -107,6 +107,89 @@ fn a_foreign_body_takes_the_place_of_the_right_one_and_nothing_is_done() {
     double.add_bucket("b").fault(Match::any(), Fault::Body("<Hello/>".to_owned()));
     assert_eq!(send(&double, "PUT", "/b/k", &[], b"x").body, "<Hello/>");
     assert_eq!(double.object("b", "k"), None);
+    let kind = |answer: common::Answer| answer.header("content-type").unwrap();
+    let ssm = send(&double, "POST", "/", &[("x-amz-target", "AmazonSSM.GetParameter")], b"{}");
+    assert_eq!((ssm.status, kind(ssm).as_str()), (200, "application/x-amz-json-1.1"));
+    assert_eq!(kind(get(&double, "/b/k")), "binary/octet-stream");
+    assert_eq!(kind(iam(&double, "Action=ListUsers")), "text/xml");
+    assert_eq!(kind(get(&double, "/latest/meta-data/instance-id")), "text/plain");
+}
+
+#[test]
+fn a_truncated_body_is_shorter_than_announced() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x".repeat(300)).put_object("b", "empty", "").fault(Match::any(), Fault::Truncate);
+    let answer = get(&double, "/b/k");
+    assert_eq!(
+        (answer.status, answer.header("content-length").unwrap().as_str(), answer.body.len()),
+        (200, "300", 150)
+    );
+    assert_eq!(get(&double, "/b/empty").body, "", "nothing to cut");
+}
+
+#[test]
+fn a_hanging_body_stops_halfway_on_an_open_connection() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x".repeat(300)).fault(Match::any(), Fault::HangBody);
+    let mut stream = open(&double, "GET", "/b/k", &[], b"");
+    stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    let mut bytes = Vec::new();
+    let error = stream.read_to_end(&mut bytes).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-length: 300"), "{head}");
+    assert_eq!(body.len(), 150);
+}
+
+#[test]
+fn a_huge_body_has_its_size_told_or_not() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    let bytes = 3_000_001;
+    double.fault(Match::any().times(1), Fault::HugeBody { bytes, told: true });
+    let answer = get(&double, "/b/k");
+    assert_eq!((answer.status, answer.header("content-length").unwrap().as_str()), (200, "3000001"));
+    assert_eq!(answer.body.len(), 3_000_001);
+    assert!(answer.body.bytes().all(|byte| byte == b'#'));
+    double.fault(Match::any(), Fault::HugeBody { bytes, told: false });
+    let answer = get(&double, "/b/k");
+    assert_eq!(answer.header("content-length"), None);
+    assert!(answer.body.len() > 3_000_001, "in chunks, which this client does not take apart");
+}
+
+#[test]
+fn a_wrong_checksum_is_a_checksum_of_something_else() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "123456789").fault(Match::any(), Fault::WrongChecksum);
+    let asked = || send(&double, "GET", "/b/k", &[("x-amz-checksum-mode", "ENABLED")], b"");
+    let wrong = asked();
+    assert_eq!((wrong.status, wrong.body.as_str()), (200, "123456789"));
+    let (wrong, silent) = (wrong.header("x-amz-checksum-crc32").unwrap(), get(&double, "/b/k"));
+    double.clear_faults();
+    assert_ne!(asked().header("x-amz-checksum-crc32").unwrap(), wrong);
+    assert_eq!(silent.header("x-amz-checksum-crc32"), None, "only for whoever asks");
+}
+
+#[test]
+fn a_redirect_is_s3s_own() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x").fault(Match::any(), Fault::Redirect("eu-central-1".to_owned()));
+    let answer = get(&double, "/b/k");
+    assert_eq!((answer.status, tags(&answer.body, "Code")), (301, vec!["PermanentRedirect".to_owned()]));
+    assert_eq!(answer.header("x-amz-bucket-region").unwrap(), "eu-central-1");
+    assert_eq!(answer.header("location"), None, "S3 sends none");
+}
+
+#[test]
+fn a_fault_can_depend_on_who_asks() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "x");
+    double.fault(
+        Match::service(Service::S3).header("x-amz-security-token", "old"),
+        Fault::Status(400, "ExpiredToken".to_owned()),
+    );
+    let with = |token: &str| send(&double, "GET", "/b/k", &[("X-Amz-Security-Token", token)], b"").status;
+    assert_eq!((with("old"), with("new"), get(&double, "/b/k").status), (400, 200, 200));
 }
 
 #[test]

@@ -61,6 +61,9 @@ fn the_instance_tells_its_role_region_and_tags() {
     double.set_credentials_lifetime(Duration::ZERO);
     let parsed: serde_json::Value = serde_json::from_str(&read(&double, &format!("{credentials}web")).1).unwrap();
     assert_eq!(parsed["Expiration"], parsed["LastUpdated"]);
+    assert_eq!(parsed["Token"], "double-session");
+    double.set_session_token("another");
+    assert!(read(&double, &format!("{credentials}web")).1.contains("\"Token\":\"another\""));
     double.set_role(None);
     assert_eq!(read(&double, credentials).0, 404);
     assert_eq!(read(&double, "meta-data/placement/region").1, "eu-central-1");

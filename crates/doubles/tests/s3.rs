@@ -103,3 +103,14 @@ fn opaque_etags_differ_for_the_same_content() {
     double.opaque_etags("b").put_object("b", "k", "x").put_object("b", "l", "x");
     assert_ne!(get(&double, "/b/k").header("etag"), get(&double, "/b/l").header("etag"));
 }
+
+/// As a client that wants to check what it gets asks for it; the value is `crc32` of another implementation, in base64.
+#[test]
+fn an_object_has_a_checksum_for_whoever_asks() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "123456789");
+    let asked = send(&double, "GET", "/b/k", &[("x-amz-checksum-mode", "ENABLED")], b"");
+    assert_eq!(asked.header("x-amz-checksum-crc32").unwrap(), "y/Q5Jg==");
+    assert_eq!(asked.header("x-amz-checksum-type").unwrap(), "FULL_OBJECT");
+    assert_eq!(get(&double, "/b/k").header("x-amz-checksum-crc32"), None);
+}
