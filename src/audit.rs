@@ -10,6 +10,9 @@ use iam_ssh_core::text::escape;
 use iam_ssh_core::{Name, Principal};
 use std::time::Duration;
 
+/// Syslog tag of the instance's programs.
+pub const TAG: &str = "iam-ssh";
+
 /// Longest line handed to syslog, header included: RFC 3164 receivers keep 1,024 bytes.
 pub const MAX_LINE: usize = 960;
 
@@ -26,11 +29,15 @@ pub enum Severity {
     Info,
 }
 
-/// Where a document came from. The cache will add its own sources.
+/// Where a document came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Fetched from S3 for this lookup.
+    /// Fetched from S3, or confirmed by it, for this lookup.
     S3,
+    /// The cache, and fresh.
+    Cache,
+    /// The cache, because nobody else could be asked.
+    Stale,
 }
 
 /// Something worth a line.
@@ -75,6 +82,8 @@ impl Source {
     fn as_str(self) -> &'static str {
         match self {
             Self::S3 => "s3",
+            Self::Cache => "cache",
+            Self::Stale => "stale",
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The instance side of iam-ssh: what sshd, a session and the administrator run on every EC2 instance.
 //!
-//! Pure modules (`config`, `lookup`, `audit`, `session`, `sshd`) decide; their children and `aws` do the I/O;
-//! [`program`] glues them into the three binaries. Nothing here reads the environment but `program::sshrc`, whose
-//! input it is.
+//! Pure modules (`config`, `cache`, `lookup`, `audit`, `session`, `sshd`) decide; their children and `aws` do the I/O;
+//! `copies` and `refresh` bring cache, lookup and AWS together; [`program`] makes four programs of it. Nothing here reads the
+//! environment but `program::sshrc`, whose input it is.
 
 pub mod audit;
 pub mod aws;
+pub mod cache;
+pub mod clock;
 pub mod config;
+pub mod copies;
 pub mod exit;
 pub mod lookup;
 pub mod program;
+pub mod refresh;
 pub mod session;
 pub mod sshd;
 pub mod trusted;

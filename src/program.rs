@@ -1,5 +1,8 @@
 //! The programs themselves, one module each; the binaries in `bin/` only call them.
 
 pub mod authorized_keys;
+mod call;
+pub mod fetch;
 pub mod iam_ssh;
+mod keeper;
 pub mod sshrc;

@@ -46,8 +46,12 @@ pub enum TrustError {
     Missing(PathBuf),
     /// It cannot be opened or read.
     Io(PathBuf, io::Error),
-    /// It is not a regular file, or not a directory where one is needed.
+    /// It is not a regular file.
     Kind(PathBuf),
+    /// It is not a directory where one is needed, but a file or a link.
+    NotDirectory(PathBuf),
+    /// It belongs to the first user id, and this runs as the second.
+    NotOurs(PathBuf, u32, u32),
     /// It, or a directory above it, belongs to somebody else; the user id.
     Ownership(PathBuf, u32),
     /// It, or a directory above it, is writable by group or others; the mode.
@@ -68,10 +72,31 @@ pub fn read(path: &Path, trust: Trust) -> Result<String, TrustError> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
     let file =
         OpenOptions::new().read(true).custom_flags(flags.bits()).open(&resolved).map_err(|e| io_error(path, e))?;
-    check_handle(path, &file, trust)?;
-    let mut bytes = Vec::new();
+    let len = check_handle(path, &file, trust)?;
+    // One byte more, so that the end is seen without another allocation.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default() + 1);
     file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(|e| io_error(path, e))?;
     String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
+}
+
+/// A directory that belongs to `uid` and that nobody else can write to, below directories that only root could have
+/// made. Gives its path without symbolic links.
+///
+/// # Errors
+/// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is none.
+pub fn own_directory(path: &Path, uid: u32, trust: Trust) -> Result<PathBuf, TrustError> {
+    let owner = Trust { uid, ..trust };
+    let parent = path.parent().unwrap_or(path);
+    let directory = resolve(parent, trust)?.join(path.file_name().unwrap_or_default());
+    let meta = directory.symlink_metadata().map_err(|e| io_error(path, e))?;
+    if !meta.is_dir() {
+        return Err(TrustError::NotDirectory(path.to_owned()));
+    }
+    if meta.uid() != uid {
+        return Err(TrustError::NotOurs(path.to_owned(), meta.uid(), uid));
+    }
+    check_owner_and_mode(path, &meta, owner)?;
+    Ok(directory)
 }
 
 /// Follows `path` to a path without symbolic links, checking every directory on the way before anything in it is
@@ -122,7 +147,7 @@ fn io_error(path: &Path, error: io::Error) -> TrustError {
     }
 }
 
-fn check_handle(path: &Path, file: &File, trust: Trust) -> Result<(), TrustError> {
+fn check_handle(path: &Path, file: &File, trust: Trust) -> Result<u64, TrustError> {
     let meta = file.metadata().map_err(|e| TrustError::Io(path.to_owned(), e))?;
     if !meta.is_file() {
         return Err(TrustError::Kind(path.to_owned()));
@@ -131,7 +156,7 @@ fn check_handle(path: &Path, file: &File, trust: Trust) -> Result<(), TrustError
     if meta.len() > MAX_LEN {
         return Err(TrustError::TooLarge(path.to_owned(), meta.len()));
     }
-    Ok(())
+    Ok(meta.len())
 }
 
 fn check_directory(dir: &Path, trust: Trust) -> Result<(), TrustError> {
@@ -158,6 +183,14 @@ impl fmt::Display for TrustError {
             Self::Missing(path) => write!(f, "{}: there is no such file", path.display()),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Kind(path) => write!(f, "{}: not a regular file", path.display()),
+            Self::NotDirectory(path) => write!(f, "{}: not a directory", path.display()),
+            Self::NotOurs(path, owner, uid) => {
+                write!(
+                    f,
+                    "{}: belongs to user id {owner}, but must belong to the user iam-ssh, and this runs as user id {uid}",
+                    path.display()
+                )
+            }
             Self::Ownership(path, uid) => {
                 write!(f, "{0}: belongs to user id {uid}, so it is not trusted; run `chown root {0}`", path.display())
             }

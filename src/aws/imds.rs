@@ -4,6 +4,7 @@
 //! directory, and retries for seconds. Each thing is asked for at most once in a lookup; the caller's deadline bounds
 //! everything. It never follows a redirect, never uses version 1, and believes at most 64 KiB.
 
+use crate::cache::state::RoleCredentials;
 use crate::config::Endpoint;
 use crate::lookup::ports::FetchError;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -13,7 +14,6 @@ use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use iam_ssh_core::text::escape;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -29,30 +29,13 @@ pub struct Imds {
     connection: Mutex<Option<Session>>,
     role: OnceCell<Result<String, FetchError>>,
     region: OnceCell<Result<String, FetchError>>,
+    credentials: OnceCell<Result<RoleCredentials, FetchError>>,
 }
 
 #[derive(Debug)]
 struct Session {
     sender: SendRequest<Empty<Bytes>>,
     token: HeaderValue,
-}
-
-/// The role's temporary credentials.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct RoleCredentials {
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: String,
-    /// Session token.
-    pub token: String,
-}
-
-impl std::fmt::Debug for RoleCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RoleCredentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
-    }
 }
 
 impl Imds {
@@ -64,6 +47,7 @@ impl Imds {
             connection: Mutex::new(None),
             role: OnceCell::new(),
             region: OnceCell::new(),
+            credentials: OnceCell::new(),
         }
     }
 
@@ -94,10 +78,26 @@ impl Imds {
     /// # Errors
     /// [`FetchError::Transient`] where there are none to be had.
     pub async fn credentials(&self) -> Result<RoleCredentials, FetchError> {
+        self.credentials.get_or_init(|| self.fetch_credentials()).await.clone()
+    }
+
+    async fn fetch_credentials(&self) -> Result<RoleCredentials, FetchError> {
         let role = self.role().await?;
         let text = self.get(&format!("/latest/meta-data/iam/security-credentials/{role}")).await?;
         // The text is not quoted: it may hold a secret.
         serde_json::from_str(&text).map_err(|_| self.failed(&format!("no usable credentials for the role {role}")))
+    }
+
+    /// The role and its credentials, if they were asked for and given.
+    #[must_use]
+    pub fn seen_credentials(&self) -> Option<(String, RoleCredentials)> {
+        Some((self.role.get()?.clone().ok()?, self.credentials.get()?.clone().ok()?))
+    }
+
+    /// The region, if it was asked for and given.
+    #[must_use]
+    pub fn seen_region(&self) -> Option<String> {
+        self.region.get()?.clone().ok()
     }
 
     /// The instance's region.

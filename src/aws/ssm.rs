@@ -1,6 +1,6 @@
 //! One SSM GetParameter.
 
-use super::{Account, classify, retries};
+use super::{Account, Failed, classify, retries};
 use crate::config::Config;
 use crate::lookup::ports::FetchError;
 use aws_sdk_ssm::Client;
@@ -22,17 +22,21 @@ pub(super) fn client(account: &Account, config: &Config, region: Region) -> Clie
 }
 
 /// The value of the parameter `name`, decrypted where it is a SecureString.
-pub(super) async fn get(client: &Client, name: &str) -> Result<String, FetchError> {
+pub(super) async fn get(client: &Client, name: &str) -> Result<String, Failed> {
     let output = client.get_parameter().name(name).with_decryption(true).send().await;
-    let output = output.map_err(|error| match classify(&error, &["ParameterNotFound"]) {
-        FetchError::Missing(why) => {
-            FetchError::Missing(format!("{why} (there is no such SSM parameter in the instance's region)"))
-        }
-        FetchError::Denied(why) => {
-            FetchError::Denied(format!("{why} (the instance role needs ssm:GetParameter on it)"))
-        }
-        FetchError::Transient(why) => FetchError::Transient(why),
+    let output = output.map_err(|error| {
+        let failed = classify(&error, &["ParameterNotFound"]);
+        let error = match failed.error {
+            FetchError::Missing(why) => {
+                FetchError::Missing(format!("{why} (there is no such SSM parameter in the instance's region)"))
+            }
+            FetchError::Denied(why) => {
+                FetchError::Denied(format!("{why} (the instance role needs ssm:GetParameter on it)"))
+            }
+            FetchError::Transient(why) => FetchError::Transient(why),
+        };
+        Failed { error, ..failed }
     })?;
     let value = output.parameter.and_then(|p| p.value);
-    value.ok_or_else(|| FetchError::Missing("the parameter has no value".to_owned()))
+    Ok(value.ok_or_else(|| FetchError::Missing("the parameter has no value".to_owned()))?)
 }

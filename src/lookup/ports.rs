@@ -1,4 +1,4 @@
-//! What the lookup needs from outside, as small traits of ours: `aws` implements them, tests fake them.
+//! What the network program needs from outside, as small traits of ours: `aws` implements them, tests fake them.
 //!
 //! The errors keep apart what the failure table of the CONTRACT keeps apart: an answer that says no, and no answer.
 
@@ -8,20 +8,32 @@ use std::future::Future;
 
 /// The bucket with the principals' documents.
 pub trait Objects {
-    /// The object at `key`, at most [`iam_ssh_core::document::MAX_LEN`] bytes.
-    fn get(&self, key: &str) -> impl Future<Output = Result<Vec<u8>, FetchError>>;
+    /// The object at `key`, at most [`iam_ssh_core::document::MAX_LEN`] bytes, unless it still is the one with `etag`.
+    fn get(&self, key: &str, etag: Option<&str>) -> impl Future<Output = Result<Object, FetchError>>;
+}
+
+/// What the bucket answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// It is the one whose ETag was given.
+    Unchanged,
+    /// Another one.
+    Content {
+        /// All of it.
+        bytes: Vec<u8>,
+        /// For the next request.
+        etag: Option<String>,
+    },
 }
 
 /// SSM Parameter Store.
 pub trait Parameters {
-    /// The value of the parameter `name`.
-    fn get(&self, name: &str) -> impl Future<Output = Result<String, FetchError>>;
+    /// The value of the parameter that `template` names, with `{role}` for the name of the instance's role; and its name.
+    fn get(&self, template: &str) -> impl Future<Output = (String, Result<String, FetchError>)>;
 }
 
 /// The instance, as its metadata service describes it.
 pub trait Instance {
-    /// Name of the instance's role.
-    fn role(&self) -> impl Future<Output = Result<String, FetchError>>;
     /// Value of the instance's tag `key`.
     fn tag(&self, key: &str) -> impl Future<Output = Result<String, FetchError>>;
 }
@@ -41,10 +53,10 @@ impl FetchError {
     /// The event for the log: what was being fetched, and why it is not there. Something that does not exist is an
     /// answer that grants nothing; it is logged as a warning because it was asked for by the configuration.
     #[must_use]
-    pub fn event(&self, what: &str) -> Option<Event> {
+    pub fn event(&self, what: &str) -> Event {
         match self {
-            Self::Missing(why) | Self::Transient(why) => Some(Event::warning(format!("{what}: {why}"))),
-            Self::Denied(why) => Some(Event::error(format!("{what}: {why}"))),
+            Self::Missing(why) | Self::Transient(why) => Event::warning(format!("{what}: {why}")),
+            Self::Denied(why) => Event::error(format!("{what}: {why}")),
         }
     }
 }

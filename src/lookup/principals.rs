@@ -5,6 +5,7 @@
 
 use super::ports::{FetchError, Instance, Parameters};
 use crate::audit::Event;
+use crate::cache::state::List;
 use crate::config::Login;
 use crate::trusted::{self, Trust};
 use iam_ssh_core::principal::parse_list;
@@ -23,58 +24,47 @@ pub(super) fn local(login: &Login, trust: Trust) -> (Vec<Principal>, Vec<Event>)
     (principals, events)
 }
 
-/// Whether the login names a source that must be asked.
-pub(super) fn has_remote(login: &Login) -> bool {
-    login.parameter.is_some() || login.tag.is_some()
-}
-
-/// The principals from the parameter, then the tag's; both are asked at once.
-pub(super) async fn remote<P: Parameters, I: Instance>(
-    login: &Login,
-    parameters: &P,
-    instance: &I,
-) -> (Vec<Principal>, Vec<Event>) {
-    let from_parameter = async {
-        let Some(template) = &login.parameter else { return None };
-        let (name, value) = match parameter_name(template, instance).await {
-            Ok(name) => {
-                let value = parameters.get(&name).await;
-                (name, value)
-            }
-            Err(error) => (template.clone(), Err(error)),
-        };
-        Some((format!("principals_parameter {name}"), value))
-    };
-    let from_tag = async {
-        let Some(key) = &login.tag else { return None };
-        Some((format!("principals_tag {key}"), instance.tag(key).await))
-    };
-    let (parameter, tag) = futures_util::future::join(from_parameter, from_tag).await;
-
-    let mut principals = Vec::new();
-    let mut events = Vec::new();
-    for (what, value) in [parameter, tag].into_iter().flatten() {
-        match value {
-            Ok(text) => take(&text, &what, false, &mut principals, &mut events),
-            Err(error) => events.extend(error.event(&what)),
+/// The text of a list, and what to call the list in the log.
+pub async fn fetch<A: Parameters + Instance>(list: &List, aws: &A) -> (String, Result<String, FetchError>) {
+    match list {
+        List::Parameter(template) => {
+            let (name, value) = Parameters::get(aws, template).await;
+            (format!("principals_parameter {name}"), value)
         }
+        List::Tag(key) => (format!("principals_tag {key}"), aws.tag(key).await),
     }
-    (principals, events)
 }
 
-async fn parameter_name<I: Instance>(template: &str, instance: &I) -> Result<String, FetchError> {
-    if !template.contains("{role}") {
-        return Ok(template.to_owned());
-    }
-    let role = instance.role().await?;
+/// The good entries of a list that came from AWS, in their order.
+#[must_use]
+pub fn good(text: &str) -> Vec<Principal> {
+    parse_list(text).into_iter().filter_map(Result::ok).collect()
+}
+
+/// What is wrong in a list that came from AWS.
+#[must_use]
+pub fn complaints(text: &str, what: &str) -> Option<Event> {
+    let mut events = Vec::new();
+    take(text, what, false, &mut Vec::new(), &mut events);
+    events.pop()
+}
+
+/// The name of the parameter that `template` means on an instance with this role.
+///
+/// # Errors
+/// [`FetchError::Denied`] where there can be no such parameter.
+pub fn parameter_name(template: &str, role: &str) -> Result<String, FetchError> {
     // IAM allows `+ = , @` in role names, SSM does not in parameter names.
     if role.contains(['+', '=', ',', '@']) {
         return Err(FetchError::Denied(format!(
             "the role name {role} cannot be part of a parameter name; name the parameter without {{role}}"
         )));
     }
-    Ok(template.replace("{role}", &role))
+    Ok(template.replace(ROLE, role))
 }
+
+/// What stands for the role's name.
+pub const ROLE: &str = "{role}";
 
 /// Takes the good entries of a list; the bad ones become one event.
 ///

@@ -1,16 +1,20 @@
-//! `iam-ssh`: the administrator's tool. It wires sshd to iam-ssh and takes the wiring away again.
+//! `iam-ssh`: the administrator's tool. It wires sshd to iam-ssh, takes the wiring away again, and refreshes the cache.
 
+use super::authorized_keys::FETCH;
+use super::fetch::REFRESH;
 use crate::config::{self, load};
 use crate::exit::Exit;
 use crate::sshd::apply::{self, Report, WireError};
 use crate::trusted::Trust;
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 usage: iam-ssh wire      make sshd ask iam-ssh for keys; tested first, put back on any failure
        iam-ssh unwire    take that away again
+       iam-ssh refresh   ask AWS for all that logins may need and keep it in the cache, whatever is there already
        iam-ssh --version
        iam-ssh --help
 
@@ -26,6 +30,7 @@ pub fn main() -> ExitCode {
     match args.as_slice() {
         ["wire"] => finish("not wired", wire()),
         ["unwire"] => finish("not unwired", apply::unwire().map_err(Failure::Wire)),
+        ["refresh"] => refresh(),
         ["--version" | "-V"] => say(&format!("iam-ssh {}\n", env!("CARGO_PKG_VERSION"))),
         ["--help" | "-h" | "help"] => say(USAGE),
         _ => {
@@ -44,6 +49,13 @@ enum Failure {
 fn wire() -> Result<Report, Failure> {
     let config = load::load(Path::new(load::DIRECTORY), Trust::ROOT).map_err(Failure::Config)?;
     apply::wire(&config).map_err(Failure::Wire)
+}
+
+/// Becomes the program that knows the network; this one needs none of it.
+fn refresh() -> Exit {
+    let error = Command::new(FETCH).arg(REFRESH).exec();
+    let _ = writeln!(io::stderr(), "iam-ssh: not refreshed: cannot run {FETCH}: {error}.");
+    Exit::Failed
 }
 
 fn finish(failed: &str, result: Result<Report, Failure>) -> Exit {

@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
 fn store_cookie(display: &str) {
     let cookie = xauth::read_line(io::stdin()).and_then(|line| Cookie::parse(display, &line));
     if let Some(Err(error)) = cookie.map(|cookie| cookie.store()) {
-        Syslog::new(super::authorized_keys::TAG)
+        Syslog::new(crate::audit::TAG)
             .send(&Event::warning(format!("X11 programs of this session may be refused: {error}")));
     }
 }

@@ -1,8 +1,7 @@
 //! The failure table of the CONTRACT, seen from a login: each failure costs its own principal, and no time beyond the
 //! deadline.
 
-use crate::scene::{BUCKET, JOHN, MARY, ask, aws, config, line, lines, log, printed};
-use iam_ssh::lookup::Answer;
+use crate::scene::{Answer, BUCKET, JOHN, MARY, ask, aws, config, line, lines, log, printed};
 use iam_ssh_doubles::{Double, Fault, Match, Service};
 use std::time::{Duration, Instant};
 

@@ -2,9 +2,12 @@
 //! and the configuration's errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod cache;
 mod config;
 mod failures;
+mod index;
 mod lookup;
 mod ordering;
 mod scene;
+mod store;
 mod trusted;

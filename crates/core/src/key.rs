@@ -134,10 +134,16 @@ impl PublicKey {
         self.key_type
     }
 
+    /// SHA-256 of the blob.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.blob).into()
+    }
+
     /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:` and 43 characters of unpadded base64.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&self.blob)))
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(self.digest()))
     }
 }
 

@@ -11,6 +11,12 @@ pub fn configuration(endpoint: &str, login: &str) -> String {
     format!("bucket = \"{BUCKET}\"\nendpoint_url = \"{endpoint}\"\n\n[login.ec2-user]\n{login}\n")
 }
 
+/// The same configuration, for tests that change documents under a machine's eyes: nothing is fresh, every lookup asks.
+#[must_use]
+pub fn asking_always(configuration: &str) -> String {
+    format!("{configuration}\n[lookup]\nfresh_for = \"0s\"\n")
+}
+
 /// A machine with the package installed and configured so, and sshd running.
 #[must_use]
 pub fn armed(world: &World, suite: Suite, endpoint: &str, login: &str) -> Machine {

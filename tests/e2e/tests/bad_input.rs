@@ -1,7 +1,7 @@
 //! What is wrong in a configuration or a document: said clearly, skipped, and the good rest works.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use iam_ssh_e2e::scene::{armed_by_double, configuration, publish, published};
+use iam_ssh_e2e::scene::{armed_by_double, asking_always, configuration, publish, published};
 use iam_ssh_e2e::{BUCKET, Key, KeyKind, Machine, World};
 
 const TWO: &str = r#"principals = ["groups/Strange", "users/john@example.org"]"#;
@@ -10,7 +10,9 @@ const DOCUMENT: &str = "groups/Strange/authorized_keys";
 fn scene(world: &World) -> (Machine, Key) {
     let john = world.key("john@example.org", KeyKind::Ed25519);
     publish(world, "john@example.org", &john);
-    (armed_by_double(world, TWO), john)
+    let machine = armed_by_double(world, TWO);
+    machine.configure(&asking_always(&configuration(&world.double().url(), TWO)));
+    (machine, john)
 }
 
 /// A document that is not as it should be costs no other document anything. Returns what was logged about it.

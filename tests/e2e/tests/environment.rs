@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use iam_ssh_doubles::{Double, Fault, Match, Service};
-use iam_ssh_e2e::scene::{armed_by_double, configuration, publish};
+use iam_ssh_e2e::scene::{armed_by_double, asking_always, configuration, publish};
 use iam_ssh_e2e::{KeyKind, World};
 
 #[test]
@@ -13,7 +13,9 @@ fn nothing_in_the_environment_counts() {
     let world = World::new();
     let key = world.key("john@example.org", KeyKind::Ed25519);
     publish(&world, "john@example.org", &key);
-    let machine = armed_by_double(&world, r#"principals = ["users/john@example.org"]"#);
+    let login = r#"principals = ["users/john@example.org"]"#;
+    let machine = armed_by_double(&world, login);
+    machine.configure(&asking_always(&configuration(&world.double().url(), login)));
     // Whoever the environment points to would answer, and be seen.
     let elsewhere = Double::start("127.0.0.1:0").unwrap();
     let url = elsewhere.url();

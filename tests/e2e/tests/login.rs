@@ -1,7 +1,7 @@
 //! The main path: from a key in IAM to a session with an owner in the log, on every Debian that the rig has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use iam_ssh_e2e::scene::{Person, armed, configuration};
+use iam_ssh_e2e::scene::{Person, armed, asking_always, configuration};
 use iam_ssh_e2e::{KeyKind, Machine, Suite, World};
 
 const GROUP: &str = "principals = [\"groups/Administrators\"]";
@@ -41,6 +41,7 @@ fn whole_path(suite: Suite) {
     let mallory = Person::join(&world, "mallory@example.org", KeyKind::Ed25519, &["Visitors"]);
     world.sync(&[]).expect_ok();
     let machine = armed(&world, suite, world.moto().url(), GROUP);
+    machine.configure(&asking_always(&configuration(world.moto().url(), GROUP)));
 
     logs_in_as(&machine, &john);
     logs_in_as(&machine, &jane);

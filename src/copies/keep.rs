@@ -1,0 +1,185 @@
+//! What a run learnt, and writing it down, so that the next login need not ask.
+//!
+//! Documents first, then the state that names them: whoever dies in between leaves a document that nobody names. Only what
+//! the run learnt is added to what is stored at that moment, and the later word counts, so that no process undoes what
+//! another has learnt. Where the disk refuses, nothing that was withdrawn may stay.
+
+use super::{Copies, entry_copy};
+use crate::audit::Event;
+use crate::cache::state::{Copy, InstanceFacts, State};
+use crate::cache::store::{self, Store};
+use crate::cache::{Entry, Limits, Verdict};
+use crate::clock::Moment;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::time::Instant;
+
+/// What a run learnt. It can be handed to another process, so that no login waits for a disk.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Learnt {
+    /// The entries that the run learnt, and no others.
+    state: State,
+    limits: Limits,
+    instance: Option<InstanceFacts>,
+    /// The documents' file names and lengths.
+    sizes: Vec<(String, usize)>,
+    /// Their contents.
+    #[serde(skip)]
+    contents: Vec<Vec<u8>>,
+}
+
+impl Copies {
+    /// What this run learnt, with what it learnt about the instance; `None` where that is nothing.
+    pub fn learnt(&mut self, instance: Option<InstanceFacts>) -> Option<Learnt> {
+        if self.learnt_documents.is_empty() && self.learnt_lists.is_empty() && instance.is_none() {
+            return None;
+        }
+        let mut state = State::new(self.state.origin.clone(), self.state.host.clone());
+        let documents = self.state.documents.iter().filter(|(key, _)| self.learnt_documents.contains(*key));
+        state.documents = documents.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let lists = self.state.lists.iter().filter(|(key, _)| self.learnt_lists.contains(*key));
+        state.lists = lists.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let (sizes, contents) = self.arrived.drain().map(|(file, content)| ((file, content.len()), content)).unzip();
+        Some(Learnt { state, limits: self.limits.clone(), instance, sizes, contents })
+    }
+
+    /// Writes down what this run learnt, here and now, and begins with no more documents once `until` is over.
+    pub fn save(&mut self, instance: Option<InstanceFacts>, until: Instant) {
+        let learnt = self.learnt(instance);
+        let Some(store) = self.store() else { return };
+        let store = store.clone();
+        self.events.extend(learnt.into_iter().flat_map(|learnt| learnt.save(&store, until)));
+    }
+}
+
+impl Learnt {
+    /// Hands it to another process.
+    ///
+    /// # Errors
+    /// Where that process reads no more.
+    pub fn send(&self, to: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *to, self)?;
+        to.write_all(b"\n")?;
+        self.contents.iter().try_for_each(|content| to.write_all(content))
+    }
+
+    /// Takes it from another process.
+    ///
+    /// # Errors
+    /// Where it did not come whole.
+    pub fn receive(from: impl Read) -> io::Result<Self> {
+        let mut from = BufReader::new(from);
+        let mut head = Vec::new();
+        from.read_until(b'\n', &mut head)?;
+        let mut learnt: Self = serde_json::from_slice(&head)?;
+        for (_, size) in &learnt.sizes {
+            let mut content = Vec::new();
+            let wanted = u64::try_from(*size).map_err(io::Error::other)?;
+            (&mut from).take(wanted).read_to_end(&mut content)?;
+            if content.len() != *size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            learnt.contents.push(content);
+        }
+        Ok(learnt)
+    }
+
+    /// Writes it down, and begins with no more documents once `until` is over. Gives what there is to say.
+    #[must_use]
+    pub fn save(mut self, store: &Store, until: Instant) -> Vec<Event> {
+        let mut events = Vec::new();
+        let failed =
+            [self.save_documents(store, until), self.save_state(store, &mut events), self.save_instance(store)];
+        if let Some(why) = failed.into_iter().flatten().next() {
+            let directory = store::DIRECTORY;
+            let text = format!("cannot write to the cache in {directory}, so the next login asks AWS again: {why}");
+            events.push(Event::warning(text));
+        }
+        events
+    }
+
+    /// Writes the documents; why one of them could not be written.
+    fn save_documents(&mut self, store: &Store, until: Instant) -> Option<String> {
+        let mut failed = None;
+        for ((file, _), content) in self.sizes.iter().zip(&self.contents) {
+            let written = if Instant::now() < until {
+                store.write(file, content).map_err(|error| error.to_string())
+            } else {
+                Err("the time for it is over".to_owned())
+            };
+            if let Err(why) = written {
+                // A copy that is not there must not be looked for, and the one before counts no more.
+                let named = |entry: &&mut Entry<Copy>| entry_copy(entry).is_some_and(|copy| copy.file == *file);
+                self.state.documents.values_mut().filter(named).for_each(Entry::forget);
+                failed = Some(why);
+            }
+        }
+        failed
+    }
+
+    /// Adds the entries to the stored state; why that failed.
+    fn save_state(&self, store: &Store, events: &mut Vec<Event>) -> Option<String> {
+        let now = Moment::now();
+        let mut withdrawn = false;
+        let mut kept = HashSet::new();
+        let updated = store.update(store::STATE, |stored| {
+            let stored = stored.and_then(|sealed| State::parse(sealed, &self.state.origin, &self.state.host));
+            let mut state = stored.unwrap_or_else(|| State::new(self.state.origin.clone(), self.state.host.clone()));
+            withdrawn = self.merge_into(&mut state, &now);
+            state.documents.retain(|_, entry| worth_keeping(entry, &now, &self.limits));
+            state.lists.retain(|_, entry| worth_keeping(entry, &now, &self.limits));
+            kept = state.copies().map(|copy| copy.file.clone()).collect();
+            state.render()
+        });
+        let Err(error) = updated else {
+            if withdrawn {
+                // Not even a power failure brings it back.
+                let _ = store.settle();
+            }
+            store.sweep(&kept);
+            return None;
+        };
+        // What stands there would let in whom this run shut out. Removing it needs no room.
+        if withdrawn && store.remove(store::STATE).is_err() {
+            events.push(Event::error(format!(
+                "the cache in {} cannot be changed, so it may let in whom it should not while S3 does not answer, until lookup.max_stale is over; remove it",
+                store::DIRECTORY
+            )));
+        }
+        Some(error.to_string())
+    }
+
+    /// Adds the entries to a stored state. Whether anything that was stored is thereby allowed no more.
+    fn merge_into(&self, state: &mut State, now: &Moment) -> bool {
+        let file = |entry: Option<&Entry<Copy>>| entry.and_then(entry_copy).map(|copy| copy.file.clone());
+        let answer = |entry: Option<&Entry<String>>| entry.and_then(|e| e.known.as_ref()).map(|k| k.answer.clone());
+        let mut withdrawn = false;
+        for (key, entry) in &self.state.documents {
+            let before = file(state.documents.get(key));
+            merge(&mut state.documents, key, entry, now);
+            withdrawn |= before.is_some() && before != file(state.documents.get(key));
+        }
+        for (key, entry) in &self.state.lists {
+            let before = answer(state.lists.get(key));
+            merge(&mut state.lists, key, entry, now);
+            withdrawn |= before.is_some() && before != answer(state.lists.get(key));
+        }
+        withdrawn
+    }
+
+    fn save_instance(&self, store: &Store) -> Option<String> {
+        let written = store.write(store::INSTANCE, self.instance.as_ref()?.render().as_bytes());
+        written.err().map(|error| error.to_string())
+    }
+}
+
+fn merge<T: Clone>(stored: &mut BTreeMap<String, Entry<T>>, key: &str, entry: &Entry<T>, now: &Moment) {
+    let before = stored.remove(key).unwrap_or_default().until(now);
+    stored.insert(key.to_owned(), entry.clone().merge(before));
+}
+
+/// Whether an entry still says something.
+fn worth_keeping<T>(entry: &Entry<T>, now: &Moment, limits: &Limits) -> bool {
+    entry.verdict(now, limits) != Verdict::Ask || entry.usable(now, limits).is_some()
+}

@@ -1,0 +1,157 @@
+//! What `authorized-keys` and `fetch` have in common: how they are called, and how they answer.
+//!
+//! stdout belongs to sshd: it is decided first and printed once. Problems go to syslog, and to stderr for people (sshd's is
+//! `/dev/null`).
+
+use crate::audit::syslog::Syslog;
+use crate::audit::{Event, MAX_LINE, TAG};
+use crate::cache::store::{self, Store};
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::lookup::{Found, Question};
+use crate::trusted::{Trust, TrustError};
+use iam_ssh_core::PublicKey;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is asked on the command line: `<user> [<type> <base64>]`, sshd's `%u %t %k`.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The login user.
+    pub(super) user: String,
+    /// The offered key; `None` asks for every key.
+    pub(super) offered: Option<PublicKey>,
+}
+
+/// Where problems go.
+#[derive(Debug)]
+pub(super) struct Log(Syslog);
+
+impl Log {
+    /// Syslog and stderr.
+    #[must_use]
+    pub(super) fn open() -> Self {
+        Self(Syslog::new(TAG))
+    }
+
+    /// Says what went wrong.
+    pub(super) fn tell(&self, event: &Event) {
+        self.0.send(event);
+        let _ = writeln!(io::stderr(), "{TAG}: {}", event.line(MAX_LINE));
+    }
+}
+
+/// The longest deadline that can be configured: until the configuration is read, that counts.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+impl Call {
+    /// Sees to it that this process ends 2 seconds after its deadline. The last resort, should something block that cannot
+    /// be taken back: sshd's own bound, LoginGraceTime, may be switched off. Where a person asks for every key, and may
+    /// read them page by page, nothing is ended.
+    pub(super) fn limit(&self, deadline: Duration) {
+        if self.offered.is_some() {
+            limit(deadline);
+        }
+    }
+
+    /// Reads the arguments of `program`.
+    ///
+    /// # Errors
+    /// How to end, where there is nothing to be answered.
+    pub(super) fn parse(program: &str, args: &[OsString]) -> Result<Self, Exit> {
+        let texts: Option<Vec<&str>> = args.iter().map(|a| a.to_str()).collect();
+        match texts.as_deref() {
+            Some([user]) => Ok(Self { user: (*user).to_owned(), offered: None }),
+            Some([user, key_type, base64]) => match PublicKey::new(key_type, base64) {
+                Ok(key) => Ok(Self { user: (*user).to_owned(), offered: Some(key) }),
+                // A certificate, or a key that no document can hold: nothing can match.
+                Err(_) => Err(Exit::Ok),
+            },
+            // A login user whose name is not UTF-8 cannot be configured, so it is not ours.
+            None => Err(Exit::Ok),
+            Some(_) => {
+                let _ = writeln!(io::stderr(), "usage: {program} <user> [<key type> <base64 key>]");
+                Err(Exit::Usage)
+            }
+        }
+    }
+}
+
+/// Loads the configuration; says what is wrong with it.
+///
+/// # Errors
+/// How to end.
+pub(super) fn configuration(log: &Log) -> Result<Config, Exit> {
+    config::load::load(Path::new(config::load::DIRECTORY), Trust::ROOT).map_err(|error| {
+        log.tell(&Event::error(format!("configuration: {error}")));
+        Exit::Failed
+    })
+}
+
+/// The cache, as the user to whom it belongs: root gives up being root first, so that no file of root's is left there.
+///
+/// # Errors
+/// [`TrustError`] where it cannot be used.
+pub(super) fn open_cache() -> Result<Store, TrustError> {
+    let directory = Path::new(store::DIRECTORY);
+    if nix::unistd::geteuid().is_root()
+        && let Ok(meta) = directory.symlink_metadata()
+    {
+        if meta.uid() == 0 {
+            return Err(TrustError::NotOurs(directory.to_owned(), 0, 0));
+        }
+        // In this order; what fails leaves a user to whom the directory does not belong.
+        let _ = nix::unistd::setgroups(&[]);
+        let _ = nix::unistd::setgid(meta.gid().into());
+        let _ = nix::unistd::setuid(meta.uid().into());
+    }
+    Store::open(directory, Trust::ROOT)
+}
+
+/// Ends this process 2 seconds after `deadline`, whatever it does.
+pub(super) fn limit(deadline: Duration) {
+    nix::unistd::alarm::set(u32::try_from(deadline.as_secs()).unwrap_or(60).saturating_add(2));
+}
+
+/// Prints the answer, keeps what was learnt, and logs: first what must not be lost where the log is slow.
+pub(super) fn answer(
+    found: &[Found],
+    question: &Question<'_>,
+    started: Instant,
+    log: &Log,
+    keep: impl FnOnce() -> Vec<Event>,
+) -> Exit {
+    let text: String = found.iter().map(|found| format!("{}\n", found.line)).collect();
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    // The answer is given. sshd would discard it if this process were killed now.
+    nix::unistd::alarm::cancel();
+    let took = started.elapsed();
+    let events = keep();
+    if let (Some(_), Some(found)) = (question.offered, found.first()) {
+        log.0.send(&Event::Offered {
+            login: question.user.to_owned(),
+            owner: found.line.owner().clone(),
+            principal: found.principal.clone(),
+            fingerprint: found.line.key().fingerprint(),
+            source: found.source,
+            took,
+            sshd_pid: nix::unistd::getppid().as_raw().unsigned_abs(),
+        });
+    }
+    for event in &events {
+        log.tell(event);
+    }
+    match written {
+        Ok(()) => Exit::Ok,
+        // The reader has what it wanted, or is gone.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            log.tell(&Event::error(format!("cannot print the keys: {error}")));
+            Exit::Failed
+        }
+    }
+}
