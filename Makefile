@@ -14,6 +14,6 @@ deb:   ; @$(RIG)/setup && $(RIG)/build deb     # the package for instances
 lambda: ; @$(RIG)/setup && $(RIG)/build lambda # the sync's zip for AWS Lambda
 test:  ; @$(RIG)/test                   # unit, property and end-to-end tests
 demo:  ; @$(RIG)/program demo           # the whole path, explained step by step
-bench: ; @$(RIG)/program bench          # the lookup beside the seed's command and curl
+bench: ; @$(RIG)/program bench          # what lookups and logins cost: docs/benchmarks.md
 lint:  ; @$(RIG)/lint                   # formatting, clippy, cargo-deny, the login path's dependencies, shell scripts
 clean: ; rm -rf "$(CARGO_TARGET_DIR)"   # what was built; root file systems and tools stay

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crate::process::{command, run};
 
+/// The name of a server on 127.0.0.1, for machines that are told so. Without a dot: moto takes the first part of others for a bucket.
+pub const HOST: &str = "company-s3";
+
 /// Its files, all PEM.
 #[derive(Debug)]
 pub struct Authority {
     /// The root that clients trust.
     pub root: PathBuf,
-    /// The server's certificate, for 127.0.0.1.
+    /// The server's certificate, for 127.0.0.1 and [`HOST`].
     pub certificate: PathBuf,
     /// The server's key.
     pub key: PathBuf,
@@ -32,7 +35,12 @@ impl Authority {
             .expect_ok();
         let mut server = request("/CN=127.0.0.1", &certificate, &key);
         server.arg("-CA").arg(&root).arg("-CAkey").arg(&root_key);
-        server.args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
+        server.args([
+            "-addext",
+            &format!("subjectAltName=IP:127.0.0.1,DNS:{HOST}"),
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]);
         run(&mut server, b"").expect_ok();
         Self { root, certificate, key }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
+use crate::cached::AS_LOOKUP;
 use crate::inputs;
 use crate::process::{Outcome, command, run};
 use crate::ssh::Login;
@@ -22,6 +23,11 @@ impl Debian {
     /// `enter` is the command that runs what follows it inside.
     pub(crate) fn new(scratch: &Path, root: &Path, enter: Vec<String>) -> Self {
         Self { scratch: scratch.to_owned(), root: root.to_owned(), enter }
+    }
+
+    /// The command that runs what follows it inside.
+    pub(crate) fn enter(&self) -> &[String] {
+        &self.enter
     }
 
     /// Where its files are, seen from outside.
@@ -116,11 +122,7 @@ impl Debian {
     #[must_use]
     pub fn lookup(&self, arguments: &[&str]) -> Outcome {
         let quoted: Vec<String> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
-        self.run(&format!(
-            "cd / && exec setpriv --reuid iam-ssh --regid iam-ssh --clear-groups \
-             env -i PATH=/usr/bin:/bin USER=iam-ssh LOGNAME=iam-ssh HOME=/nonexistent /usr/libexec/iam-ssh/authorized-keys {}",
-            quoted.join(" ")
-        ))
+        self.run(&format!("cd / && exec {AS_LOOKUP} /usr/libexec/iam-ssh/authorized-keys {}", quoted.join(" ")))
     }
 
     /// A client of this system's sshd.

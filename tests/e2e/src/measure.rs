@@ -1,6 +1,6 @@
-//! What a command costs: processor time and wall time, medians, and the benchmark's lines.
+//! What a command costs: processor time, wall time and memory, medians, and the benchmark's lines.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -16,18 +16,32 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Runs a command to its end. No other child may be waited for meanwhile.
+    /// Runs a command to its end; what it prints must hold `wanted`. No other child may be waited for meanwhile.
     ///
     /// # Panics
-    /// When it cannot be started or fails.
-    pub fn of(command: &mut Command) -> Self {
+    /// When it cannot be started, fails or prints something else.
+    pub fn of(command: &mut Command, wanted: &str) -> Self {
+        // One pipe, as from sshd; complaints go where ours go.
+        command.stdin(Stdio::null()).stderr(Stdio::inherit());
         let (before, start) = (children(), Instant::now());
         let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (wall, after) = (start.elapsed(), children());
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}: {}: {said}", output.status);
-        assert!(output.stdout.windows(4).any(|part| part == b"AAAA"), "{command:?} printed no key: {said}");
+        assert!(output.status.success(), "{command:?}: {}", output.status);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(wanted), "{command:?} printed no {wanted:?} but {said:?}");
         Self { cpu: after.checked_sub(before).unwrap(), wall }
+    }
+
+    /// The same, and the processor time of what it leaves running counts, too; the wall time does not wait for that. The caller
+    /// must be a child subreaper (prctl(2)) with no other children.
+    ///
+    /// # Panics
+    /// When it cannot be started, fails or prints something else.
+    pub fn of_all(command: &mut Command, wanted: &str) -> Self {
+        let before = children();
+        let Self { wall, .. } = Self::of(command, wanted);
+        while nix::sys::wait::wait().is_ok() {}
+        Self { cpu: children().checked_sub(before).unwrap(), wall }
     }
 
     /// The medians of many runs, of each measure for itself.
@@ -49,6 +63,17 @@ fn children() -> Duration {
         Duration::from_secs(value.tv_sec().unsigned_abs()) + Duration::from_micros(value.tv_usec().unsigned_abs())
     };
     time(usage.user_time()) + time(usage.system_time())
+}
+
+/// The most memory, in MiB, that any child that ended so far had in use at a time. A child counts from its fork on, so a large parent
+/// would be measured instead of a small child.
+///
+/// # Panics
+/// Never, on Linux.
+#[must_use]
+pub fn peak_of_children() -> f64 {
+    let kib = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+    f64::from(u32::try_from(kib).unwrap()) / 1024.0
 }
 
 /// A bar that a figure has to reach or must not pass.

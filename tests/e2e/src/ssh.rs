@@ -1,6 +1,7 @@
 //! The client's side: ssh, scp, sftp and rsync with one key, and nothing of this machine's own ssh configuration.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::keys::Key;
 use crate::process::{Outcome, command, run};
@@ -68,6 +69,14 @@ impl Login {
         self.client("ssh", &arguments, input)
     }
 
+    /// The bare `ssh` for a remote command, for those who take its time themselves.
+    #[must_use]
+    pub fn command(&self, remote: &str) -> Command {
+        let mut ssh = self.base("ssh");
+        ssh.args(["-F", "none"]).args(&self.options).args([self.target().as_str(), remote]);
+        ssh
+    }
+
     /// `scp`; `remote:` in front of a path stands for the machine.
     #[must_use]
     pub fn scp(&self, arguments: &[&str]) -> Outcome {
@@ -99,7 +108,7 @@ impl Login {
         run(self.base(program).args(["-F", "none"]).args(&self.options).args(arguments), input)
     }
 
-    fn base(&self, program: &str) -> std::process::Command {
+    fn base(&self, program: &str) -> Command {
         let mut command = command(program);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
