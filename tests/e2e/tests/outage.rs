@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use iam_ssh_doubles::{Fault, Match, Service};
 use iam_ssh_e2e::trial::{ANNA, BOB, BOTH, Trial, WARNING};
-use iam_ssh_e2e::{AS_LOOKUP, DEADLINE, Key, State, World, eventually};
+use iam_ssh_e2e::{AS_LOOKUP, CACHE, DEADLINE, Key, State, World, eventually};
 
 const LOOKUP: &str = "/usr/libexec/iam-ssh/authorized-keys";
 
@@ -145,4 +145,33 @@ fn a_signal_ends_a_waiting_lookup_at_once() {
         trial.gets_in(signal, &trial.anna, ANNA);
         trial.s3.set(State::Open);
     }
+}
+
+/// As during an upgrade that goes wrong.
+#[test]
+fn without_the_program_that_asks_the_cache_answers() {
+    let world = World::new();
+    let trial = Trial::new(&world);
+    trial.fill();
+    trial.machine.run("mv /usr/libexec/iam-ssh/fetch /root/").expect_ok();
+    trial.gets_in("no fetch", &trial.anna, ANNA);
+    trial.machine.expect_log("source=stale");
+    trial.machine.expect_log("cannot run /usr/libexec/iam-ssh/fetch");
+    trial.is_refused("no fetch", &trial.stranger);
+    trial.machine.empty_cache();
+    trial.is_refused("neither fetch nor a cache", &trial.anna);
+    trial.gets_in("neither fetch nor a cache", &trial.local, "");
+}
+
+#[test]
+fn who_finds_nothing_in_the_cache_and_may_not_ask_says_so() {
+    let world = World::new();
+    let trial = Trial::new(&world);
+    trial.configure_with("", "network = false", BOTH);
+    trial.is_refused("nothing cached", &trial.anna);
+    trial.machine.expect_log("users/anna@example.org: nobody could be asked, and nothing that counts is cached");
+    trial.machine.run(&format!("chown root: {CACHE}")).expect_ok();
+    trial.is_refused("a cache of somebody else's", &trial.anna);
+    trial.machine.expect_log("the cache is not used: /var/cache/iam-ssh: belongs to user id 0");
+    assert_eq!(trial.double().requests().len(), 0);
 }

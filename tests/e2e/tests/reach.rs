@@ -85,3 +85,21 @@ fn whoever_asks_the_cache_stays_the_system_users() {
     assert!(!listed.ok(), "the cache holds credentials: {listed}");
     trial.gets_in("as ever", &trial.anna, ANNA);
 }
+
+/// The process that writes to the cache takes what it is handed; only the cache's own user can hand it anything.
+#[test]
+fn nobody_else_has_anything_written() {
+    let world = World::new();
+    let trial = Trial::new(&world);
+    trial.configure("1h", BOTH);
+    trial.fill();
+    let before = trial.machine.cache_files();
+    let keep = "/usr/libexec/iam-ssh/authorized-keys /keep <<<'{}'";
+    let said = trial.machine.run(&format!("su -s /bin/bash ec2-user -c \"{keep}\""));
+    assert!(!said.ok() && said.stderr.contains("the cache is not used"), "{said}");
+    assert_eq!(trial.machine.cache_files(), before);
+    trial.gets_in("as before", &trial.anna, ANNA);
+    // Nor is it a login user's name.
+    trial.machine.configure("bucket = \"company-iam\"\n[login.\"/keep\"]\nprincipals = []\n");
+    assert_eq!(trial.lookup(&trial.anna).status.code(), Some(1), "not a configuration");
+}
