@@ -83,6 +83,17 @@ pub enum Verdict {
     Ask,
 }
 
+impl<T> Answer<T> {
+    /// Which of two answers of the same moment counts.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Missing | Self::Denied => 2,
+            Self::Present(_) => 1,
+            Self::Lost => 0,
+        }
+    }
+}
+
 impl<T> Default for Entry<T> {
     fn default() -> Self {
         Self { known: None, failed: None }
@@ -136,9 +147,9 @@ impl<T> Entry<T> {
     pub fn merge(self, other: Self) -> Self {
         let later = |a: &Moment, b: &Moment| a.since(b).is_some();
         let known = match (self.known, other.known) {
-            // Of the same moment, the one that says no.
-            (Some(a), Some(b)) if a.confirmed == b.confirmed => {
-                Some(if matches!(a.answer, Answer::Present(_)) { b } else { a })
+            // Of the same moment, the one that says no, before one that says yes, before one that is lost.
+            (Some(a), Some(b)) if later(&a.confirmed, &b.confirmed) && later(&b.confirmed, &a.confirmed) => {
+                Some(if a.answer.rank() >= b.answer.rank() { a } else { b })
             }
             (Some(a), Some(b)) => Some(if later(&a.confirmed, &b.confirmed) { a } else { b }),
             (a, b) => a.or(b),
@@ -264,6 +275,11 @@ mod tests {
         let merged = new.clone().merge(failed.clone());
         assert_eq!((merged.known, merged.failed), (new.known, failed.failed));
         assert_eq!(old.clone().merge(Entry::default()), old);
+        let at_once = [Answer::Lost, Answer::Present("x"), Answer::Missing].map(learnt);
+        for (less, more) in [(0, 1), (1, 2), (0, 2)] {
+            let (less, more) = (&at_once[less], &at_once[more]);
+            assert_eq!((&less.clone().merge(more.clone()), &more.clone().merge(less.clone())), (more, more));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub const STATE: &str = "state";
 /// The file of the instance's facts.
 pub const INSTANCE: &str = "instance";
 const LOCK: &str = "lock";
+const SPARE_LOCK: &str = "spare-lock";
 const WRITE_LOCK: &str = "write-lock";
 const TEMPORARY: &str = "tmp-";
 
@@ -29,9 +30,8 @@ const TEMPORARY: &str = "tmp-";
 const MAX_SEALED: u64 = 64 * 1024 * 1024;
 /// Age of files that nobody refers to, from which they are litter and not somebody's work.
 const LITTER: Duration = Duration::from_secs(60);
-/// How often a file is made anew because somebody else replaced it meanwhile, and how long the lock for that is waited for.
+/// How often a file is made anew because somebody else replaced it meanwhile.
 const ATTEMPTS: usize = 10;
-const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The cache's directory, checked.
 #[derive(Debug, Clone)]
@@ -50,6 +50,15 @@ impl Lock {
     pub fn into_file(self) -> File {
         self.0
     }
+}
+
+/// Whether content must have reached the disk before it gets its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// It must.
+    Disk,
+    /// It need not: the name alone is what matters now.
+    Later,
 }
 
 /// Why the lock is not held.
@@ -98,20 +107,36 @@ impl Store {
     /// # Errors
     /// Where it cannot be written; what was there is then unchanged.
     pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        self.prepare(content)?.publish(&self.directory.join(name))
+        self.prepare(content, Sync::Disk)?.publish(&self.directory.join(name))
+    }
+
+    /// Whether a file that can be believed has this content.
+    #[must_use]
+    pub fn holds(&self, name: &str, content: &[u8]) -> bool {
+        let Some(file) = self.file(name) else { return false };
+        let mut found = Vec::with_capacity(content.len() + 1);
+        let limit = u64::try_from(content.len()).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(limit).read_to_end(&mut found).is_ok() && found == content
     }
 
     /// Replaces a sealed file by what `next` makes of its present content, so that nothing that another process writes at
-    /// the same time is lost. Slow work is done before the lock is taken; where the file is another one by then, it is
-    /// done again.
+    /// the same time is lost. Slow work is done before the lock is taken, which is waited for up to `patience`; where the
+    /// file is another one by then, it is done again. Where `next` makes nothing, nothing is written.
     ///
     /// # Errors
     /// Where it cannot be written; what was there is then unchanged.
-    pub fn update(&self, name: &str, mut next: impl FnMut(Option<&[u8]>) -> String) -> io::Result<()> {
+    pub fn update(
+        &self,
+        name: &str,
+        sync: Sync,
+        patience: Duration,
+        mut next: impl FnMut(Option<&[u8]>) -> Option<String>,
+    ) -> io::Result<()> {
         let mut seen = self.sealed(name);
         for _ in 0..ATTEMPTS {
-            let prepared = self.prepare(next(seen.as_deref()).as_bytes())?;
-            let lock = self.wait_for(WRITE_LOCK, WRITE_PATIENCE);
+            let Some(content) = next(seen.as_deref()) else { return Ok(()) };
+            let prepared = self.prepare(content.as_bytes(), sync)?;
+            let lock = self.wait_for(WRITE_LOCK, patience);
             let lock = lock.map_err(|why| io::Error::other(format!("the lock to write {name} is {why}")))?;
             let present = self.sealed(name);
             if present == seen {
@@ -124,14 +149,14 @@ impl Store {
     }
 
     /// Writes content to a file that nobody else reads yet.
-    fn prepare(&self, content: &[u8]) -> io::Result<Prepared> {
+    fn prepare(&self, content: &[u8], sync: Sync) -> io::Result<Prepared> {
         let path = self.directory.join(format!("{TEMPORARY}{}", std::process::id()));
-        self.write_temporary(&path, content).map(|()| Prepared(path.clone())).inspect_err(|_| {
+        self.write_temporary(&path, content, sync).map(|()| Prepared(path.clone())).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
         })
     }
 
-    fn write_temporary(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn write_temporary(&self, path: &Path, content: &[u8], sync: Sync) -> io::Result<()> {
         let create = || {
             OpenOptions::new()
                 .write(true)
@@ -149,7 +174,10 @@ impl Store {
             other => other?,
         };
         file.write_all(content)?;
-        file.sync_data()
+        match sync {
+            Sync::Disk => file.sync_data(),
+            Sync::Later => Ok(()),
+        }
     }
 
     /// Removes a file, if it is there.
@@ -185,11 +213,31 @@ impl Store {
         self.wait_for(LOCK, patience)
     }
 
+    /// The lock for whoever has to write although another process does not let go of the first one: so there are two who
+    /// write at most, however long a disk stands still.
+    ///
+    /// # Errors
+    /// [`NoLock`].
+    pub fn spare_lock(&self) -> Result<Lock, NoLock> {
+        self.wait_for(SPARE_LOCK, Duration::ZERO)
+    }
+
     fn wait_for(&self, name: &str, patience: Duration) -> Result<Lock, NoLock> {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags.bits());
-        let file = options.open(self.directory.join(name)).map_err(|_| NoLock::Unavailable)?;
+        let path = self.directory.join(name);
+        // Created only where it is not there: on a file system that stands still, that alone would have to wait.
+        let create =
+            || OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags.bits()).open(&path);
+        let open = || OpenOptions::new().read(true).custom_flags(flags.bits()).open(&path);
+        let file = match open() {
+            // Created by somebody else at the same time, or by us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create().or_else(|_| open()),
+            other => other,
+        };
+        let file = file.map_err(|_| NoLock::Unavailable)?;
+        if !file.metadata().is_ok_and(|meta| meta.is_file() && meta.uid() == self.uid) {
+            return Err(NoLock::Unavailable);
+        }
         match file.try_lock() {
             Ok(()) => return Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => {}

@@ -1,19 +1,23 @@
 //! What a run learnt, and writing it down, so that the next login need not ask.
 //!
-//! Documents first, then the state that names them: whoever dies in between leaves a document that nobody names. Only what
-//! the run learnt is added to what is stored at that moment, and the later word counts, so that no process undoes what
+//! Withdrawals first. Then documents, then the state that names them: whoever dies in between leaves a document that nobody
+//! names. Only what the run learnt is added to what is stored at that moment, and the later word counts, so that no process undoes what
 //! another has learnt. Where the disk refuses, nothing that was withdrawn may stay.
 
 use super::{Copies, entry_copy};
 use crate::audit::Event;
 use crate::cache::state::{Copy, InstanceFacts, State};
-use crate::cache::store::{self, Store};
-use crate::cache::{Entry, Limits, Verdict};
+use crate::cache::store::{self, Store, Sync};
+use crate::cache::{Answer, Entry, Limits, Verdict};
 use crate::clock::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead as _, BufReader, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a withdrawal waits for another process that is replacing the state at that moment, and how long the rest does.
+const WITHDRAWING: Duration = Duration::from_millis(300);
+const KEEPING: Duration = Duration::from_secs(5);
 
 /// What a run learnt. It can be handed to another process, so that no login waits for a disk.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +25,8 @@ pub struct Learnt {
     /// The entries that the run learnt, and no others.
     state: State,
     limits: Limits,
+    /// Whether something stored was withdrawn already.
+    withdrawn: bool,
     instance: Option<InstanceFacts>,
     /// The documents' file names and lengths.
     sizes: Vec<(String, usize)>,
@@ -41,7 +47,7 @@ impl Copies {
         let lists = self.state.lists.iter().filter(|(key, _)| self.learnt_lists.contains(*key));
         state.lists = lists.map(|(key, entry)| (key.clone(), entry.clone())).collect();
         let (sizes, contents) = self.arrived.drain().map(|(file, content)| ((file, content.len()), content)).unzip();
-        Some(Learnt { state, limits: self.limits.clone(), instance, sizes, contents })
+        Some(Learnt { state, limits: self.limits.clone(), withdrawn: false, instance, sizes, contents })
     }
 
     /// Writes down what this run learnt, here and now, and begins with no more documents once `until` is over.
@@ -49,7 +55,9 @@ impl Copies {
         let learnt = self.learnt(instance);
         let Some(store) = self.store() else { return };
         let store = store.clone();
-        self.events.extend(learnt.into_iter().flat_map(|learnt| learnt.save(&store, until)));
+        let Some(mut learnt) = learnt else { return };
+        self.events.extend(learnt.withdraw(&store));
+        self.events.extend(learnt.save(&store, until, || {}));
     }
 }
 
@@ -59,8 +67,9 @@ impl Learnt {
     /// # Errors
     /// Where that process reads no more.
     pub fn send(&self, to: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *to, self)?;
-        to.write_all(b"\n")?;
+        let mut head = serde_json::to_vec(self)?;
+        head.push(b'\n');
+        to.write_all(&head)?;
         self.contents.iter().try_for_each(|content| to.write_all(content))
     }
 
@@ -85,12 +94,58 @@ impl Learnt {
         Ok(learnt)
     }
 
-    /// Writes it down, and begins with no more documents once `until` is over. Gives what there is to say.
+    /// Withdraws what is allowed no more, and does nothing else: at once, by whoever learnt it, because what is to come later
+    /// may not come to its end. Gives what there is to say.
     #[must_use]
-    pub fn save(mut self, store: &Store, until: Instant) -> Vec<Event> {
+    pub fn withdraw(&mut self, store: &Store) -> Option<Event> {
+        let now = Moment::now();
+        let mut withdrawn = false;
+        let updated = store.update(store::STATE, Sync::Later, WITHDRAWING, |stored| {
+            let mut state = State::parse(stored?, &self.state.origin, &self.state.host)?;
+            withdrawn = self.withdraw_from(&mut state, &now);
+            withdrawn.then(|| state.render())
+        });
+        self.withdrawn = withdrawn;
+        updated.err().filter(|_| withdrawn).and_then(|error| remove_state(store, &error))
+    }
+
+    /// Takes from a stored state what is allowed no more; whether there was anything.
+    fn withdraw_from(&self, state: &mut State, now: &Moment) -> bool {
+        let mut any = false;
+        for (key, entry) in &self.state.documents {
+            let copy = |state: &State| state.documents.get(key).and_then(entry_copy).map(|copy| copy.file.clone());
+            let before = copy(state);
+            if before.is_some() && before != entry_copy(entry).map(|copy| copy.file.clone()) {
+                let mut entry = entry.clone();
+                if entry_copy(&entry).is_some() {
+                    // The new copy is not written yet.
+                    entry.forget();
+                }
+                merge(&mut state.documents, key, &entry, now);
+                any |= copy(state) != before;
+            }
+        }
+        for (key, entry) in &self.state.lists {
+            let text = |state: &State| state.lists.get(key).and_then(|e| e.known.as_ref()).map(|k| k.answer.clone());
+            let before = text(state);
+            if matches!(before, Some(Answer::Present(_))) {
+                merge(&mut state.lists, key, entry, now);
+                any |= text(state) != before;
+            }
+        }
+        any
+    }
+
+    /// Writes it down, and begins with no more documents once `until` is over; `visible` is called as soon as others can
+    /// see it. Gives what there is to say.
+    #[must_use]
+    pub fn save(mut self, store: &Store, until: Instant, visible: impl FnOnce()) -> Vec<Event> {
         let mut events = Vec::new();
-        let failed =
-            [self.save_documents(store, until), self.save_state(store, &mut events), self.save_instance(store)];
+        let failed = [
+            self.save_documents(store, until),
+            self.save_instance(store),
+            self.save_state(store, visible, &mut events),
+        ];
         if let Some(why) = failed.into_iter().flatten().next() {
             let directory = store::DIRECTORY;
             let text = format!("cannot write to the cache in {directory}, so the next login asks AWS again: {why}");
@@ -103,6 +158,9 @@ impl Learnt {
     fn save_documents(&mut self, store: &Store, until: Instant) -> Option<String> {
         let mut failed = None;
         for ((file, _), content) in self.sizes.iter().zip(&self.contents) {
+            if store.holds(file, content) {
+                continue;
+            }
             let written = if Instant::now() < until {
                 store.write(file, content).map_err(|error| error.to_string())
             } else {
@@ -119,33 +177,30 @@ impl Learnt {
     }
 
     /// Adds the entries to the stored state; why that failed.
-    fn save_state(&self, store: &Store, events: &mut Vec<Event>) -> Option<String> {
+    fn save_state(&self, store: &Store, visible: impl FnOnce(), events: &mut Vec<Event>) -> Option<String> {
         let now = Moment::now();
         let mut withdrawn = false;
         let mut kept = HashSet::new();
-        let updated = store.update(store::STATE, |stored| {
+        let updated = store.update(store::STATE, Sync::Disk, KEEPING, |stored| {
             let stored = stored.and_then(|sealed| State::parse(sealed, &self.state.origin, &self.state.host));
             let mut state = stored.unwrap_or_else(|| State::new(self.state.origin.clone(), self.state.host.clone()));
             withdrawn = self.merge_into(&mut state, &now);
             state.documents.retain(|_, entry| worth_keeping(entry, &now, &self.limits));
             state.lists.retain(|_, entry| worth_keeping(entry, &now, &self.limits));
             kept = state.copies().map(|copy| copy.file.clone()).collect();
-            state.render()
+            Some(state.render())
         });
+        visible();
         let Err(error) = updated else {
-            if withdrawn {
+            if withdrawn || self.withdrawn {
                 // Not even a power failure brings it back.
                 let _ = store.settle();
             }
             store.sweep(&kept);
             return None;
         };
-        // What stands there would let in whom this run shut out. Removing it needs no room.
-        if withdrawn && store.remove(store::STATE).is_err() {
-            events.push(Event::error(format!(
-                "the cache in {} cannot be changed, so it may let in whom it should not while S3 does not answer, until lookup.max_stale is over; remove it",
-                store::DIRECTORY
-            )));
+        if withdrawn {
+            events.extend(remove_state(store, &error));
         }
         Some(error.to_string())
     }
@@ -172,6 +227,17 @@ impl Learnt {
         let written = store.write(store::INSTANCE, self.instance.as_ref()?.render().as_bytes());
         written.err().map(|error| error.to_string())
     }
+}
+
+/// Takes the whole state away where a withdrawal cannot be written: it would let in whom this run shut out, and to remove it
+/// needs no room. What there is to say where not even that can be done.
+fn remove_state(store: &Store, error: &io::Error) -> Option<Event> {
+    let directory = store::DIRECTORY;
+    store.remove(store::STATE).is_err().then(|| {
+        Event::error(format!(
+            "the cache in {directory} cannot be changed, so it may let in whom it should not while S3 does not answer, until lookup.max_stale is over; remove it: {error}"
+        ))
+    })
 }
 
 fn merge<T: Clone>(stored: &mut BTreeMap<String, Entry<T>>, key: &str, entry: &Entry<T>, now: &Moment) {

@@ -40,10 +40,10 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
     call.limit(call::LONGEST);
     let cache = call::open_cache();
     let config = call::configuration(log)?;
+    call.limit(config.deadline);
     let now = Moment::now();
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
     let Some((question, mut events)) = question.filter(|_| config.bucket.is_some()) else { return Ok(Exit::Ok) };
-    call.limit(config.deadline);
     let mut copies = Copies::open(&config, cache, now);
     let found = match question.answer(&mut copies) {
         Outcome::Answer(found) => found,

@@ -116,7 +116,7 @@ pub(super) fn limit(deadline: Duration) {
     nix::unistd::alarm::set(u32::try_from(deadline.as_secs()).unwrap_or(60).saturating_add(2));
 }
 
-/// Prints the answer, keeps what was learnt, and logs: first what must not be lost where the log is slow.
+/// Prints the answer, logs it, keeps what was learnt, and logs the rest: first what must not be lost.
 pub(super) fn answer(
     found: &[Found],
     question: &Question<'_>,
@@ -130,7 +130,6 @@ pub(super) fn answer(
     // The answer is given. sshd would discard it if this process were killed now.
     nix::unistd::alarm::cancel();
     let took = started.elapsed();
-    let events = keep();
     if let (Some(_), Some(found)) = (question.offered, found.first()) {
         log.0.send(&Event::Offered {
             login: question.user.to_owned(),
@@ -142,7 +141,7 @@ pub(super) fn answer(
             sshd_pid: nix::unistd::getppid().as_raw().unsigned_abs(),
         });
     }
-    for event in &events {
+    for event in &keep() {
         log.tell(event);
     }
     match written {

@@ -46,11 +46,11 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
     call.limit(call::LONGEST);
     let cache = call::open_cache();
     let config = call::configuration(log)?;
+    call.limit(config.deadline);
     let now = Moment::now();
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
     let armed = config.bucket.is_some() && config.network;
     let Some((question, mut events)) = question.filter(|_| armed) else { return Ok(Exit::Ok) };
-    call.limit(config.deadline);
     let mut copies = Copies::open(&config, cache, now);
     let (turn, lock) = wait_for_others(&question, &mut copies, config.deadline, started);
     let mut instance = None;
@@ -75,13 +75,25 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
     }))
 }
 
-/// Has what was learnt written down, without waiting for it.
+/// Withdraws what has to be, and has the rest written down without waiting for it.
 fn keep(copies: &mut Copies, instance: Option<InstanceFacts>, lock: Option<Lock>) {
-    let Some(learnt) = copies.learnt(instance) else { return };
+    let Some(mut learnt) = copies.learnt(instance) else { return };
     let Some(store) = copies.store().cloned() else { return };
+    if let Some(event) = learnt.withdraw(&store) {
+        copies.tell(event);
+    }
+    let lock = match lock.map_or_else(|| store.spare_lock(), Ok) {
+        Ok(lock) => lock,
+        Err(why) => {
+            let text =
+                format!("what was learnt is not kept, so the next login asks AWS again: the cache's lock is {why}");
+            copies.tell(Event::warning(text));
+            return;
+        }
+    };
     if let Err(error) = keeper::hand_on(&learnt, lock) {
         copies.tell(Event::warning(format!("no process to keep what was learnt, so this one does: {error}")));
-        for event in learnt.save(&store, Instant::now() + KEEPING) {
+        for event in learnt.save(&store, Instant::now() + KEEPING, || {}) {
             copies.tell(event);
         }
     }

@@ -10,7 +10,10 @@ use crate::audit::Event;
 use crate::cache::store::Lock;
 use crate::copies::Learnt;
 use crate::exit::Exit;
-use std::io;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigSet, Signal};
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,24 +27,34 @@ const TIME: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Where no process could be started that takes it.
-pub(super) fn hand_on(learnt: &Learnt, lock: Option<Lock>) -> io::Result<()> {
-    let lock = lock.map_or_else(Stdio::null, |lock| Stdio::from(lock.into_file()));
+pub(super) fn hand_on(learnt: &Learnt, lock: Lock) -> io::Result<()> {
+    // In memory, and not a pipe: whatever the keeper does, this process need not wait until it reads.
+    let mut memory = File::from(memfd_create("learnt", MFdFlags::MFD_CLOEXEC)?);
+    learnt.send(&mut memory)?;
+    memory.rewind()?;
     let mut command = Command::new(PROGRAM);
     // Neither sshd nor a terminal ends or stops it with the lookup.
-    command.arg(KEEP).env_clear().process_group(0).stdin(Stdio::piped()).stdout(lock).stderr(Stdio::null());
-    let mut keeper = command.spawn()?;
-    let mut pipe = keeper.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    learnt.send(&mut pipe)
+    command.arg(KEEP).env_clear().process_group(0);
+    command.stdin(memory).stdout(lock.into_file()).stderr(Stdio::null()).spawn().map(drop)
+}
+
+/// Lets go of the lock: what the others wait for is there.
+fn let_go() {
+    if let Ok(nothing) = File::options().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(nothing);
+    }
 }
 
 /// Writes what comes on standard input.
 pub(super) fn run(log: &Log) -> Exit {
+    // Where sshd's own unit ends with a connection, systemd asks all of it to end. The alarm ends this one.
+    let _ = SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT]).thread_block();
     call::limit(TIME);
     let until = Instant::now() + TIME;
-    let events = match (call::open_cache(), Learnt::receive(io::stdin().lock())) {
-        (Ok(store), Ok(learnt)) => learnt.save(&store, until),
-        (Err(why), _) => vec![Event::warning(format!("the cache is not used: {why}"))],
-        (_, Err(why)) => vec![Event::warning(format!("what was learnt cannot be kept: {why}"))],
+    let events = match (Learnt::receive(io::stdin().lock()), call::open_cache()) {
+        (Ok(learnt), Ok(store)) => learnt.save(&store, until, let_go),
+        (_, Err(why)) => vec![Event::warning(format!("the cache is not used: {why}"))],
+        (Err(why), _) => vec![Event::warning(format!("what was learnt cannot be kept: {why}"))],
     };
     for event in &events {
         log.tell(event);

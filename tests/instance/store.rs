@@ -3,7 +3,7 @@
 use crate::scene::{BUCKET, Cache, JOHN, aws, config, line, lines, log, own};
 use iam_ssh::audit::Source;
 use iam_ssh::cache::seal::{seal, unseal};
-use iam_ssh::cache::store::{NoLock, STATE, Store};
+use iam_ssh::cache::store::{NoLock, STATE, Store, Sync};
 use iam_ssh::clock::Moment;
 use iam_ssh::config::Config;
 use iam_ssh::copies::{Arrival, Learnt};
@@ -139,14 +139,14 @@ fn who_writes_while_another_does_loses_nothing() {
     let (_double, _config, cache) = scene();
     let store = cache.store().unwrap();
     let mut rounds = 0;
-    let written = store.update("sum", |present| {
+    let written = store.update("sum", Sync::Disk, Duration::from_secs(5), |present| {
         rounds += 1;
         if rounds == 1 {
             // Somebody else, between this one's reading and writing.
             store.write("sum", seal("theirs").as_bytes()).unwrap();
         }
         let present = present.map(|sealed| unseal(sealed).unwrap().to_owned()).unwrap_or_default();
-        seal(&(present + "ours"))
+        Some(seal(&(present + "ours")))
     });
     assert!(written.is_ok() && rounds == 2, "{written:?}");
     assert_eq!(unseal(&store.sealed("sum").unwrap()), Some("theirsours"));
@@ -192,6 +192,40 @@ fn a_document_that_cannot_be_kept_takes_the_one_before_with_it() {
     assert!(cache.ask(&config, Some(JOHN)).found.is_empty(), "the withdrawn copy counts");
 }
 
+/// What is to come after a withdrawal may never come to its end: the process that writes may be killed.
+#[test]
+fn a_withdrawal_does_not_wait_for_the_rest() {
+    let gone = || Err(FetchError::Missing("gone".into()));
+    let changed = || Ok(Object::Content { bytes: b"# nobody".to_vec(), etag: None });
+    let denied = || Err(FetchError::Denied("no".into()));
+    for arrived in [&gone as &dyn Fn() -> Result<Object, FetchError>, &changed, &denied] {
+        let (double, config, cache) = scene();
+        cache.ask(&config, Some(JOHN));
+        cache.age(31);
+        let mut copies = cache.copies(&config);
+        copies.record(Arrival::Document("users/john".parse().unwrap(), arrived()), &Moment::now());
+        assert!(copies.learnt(None).unwrap().withdraw(&cache.store().unwrap()).is_none());
+        double.fault(Match::any(), Fault::CloseConnection);
+        assert!(cache.ask(&config, Some(JOHN)).found.is_empty());
+    }
+}
+
+/// A failure withdraws nothing, nor does a document that is the same.
+#[test]
+fn nothing_is_withdrawn_without_an_answer_that_says_so() {
+    let same = || Ok(Object::Content { bytes: line("john", JOHN).into_bytes(), etag: None });
+    let failed = || Err(FetchError::Transient("no answer".into()));
+    for arrived in [&same as &dyn Fn() -> Result<Object, FetchError>, &failed] {
+        let (_double, config, cache) = scene();
+        cache.ask(&config, Some(JOHN));
+        let before = fs::read(cache.path().join(STATE)).unwrap();
+        let mut copies = cache.copies(&config);
+        copies.record(Arrival::Document("users/john".parse().unwrap(), arrived()), &Moment::now());
+        assert!(copies.learnt(None).unwrap().withdraw(&cache.store().unwrap()).is_none());
+        assert_eq!(fs::read(cache.path().join(STATE)).unwrap(), before);
+    }
+}
+
 #[test]
 fn what_is_handed_on_arrives_whole_or_not_at_all() {
     let (_double, config, cache) = scene();
@@ -203,9 +237,11 @@ fn what_is_handed_on_arrives_whole_or_not_at_all() {
     for cut in [0, 1, sent.len() / 2, sent.len() - 1] {
         assert!(Learnt::receive(&sent[..cut]).is_err(), "cut at {cut}");
     }
-    let said = Learnt::receive(sent.as_slice())
-        .unwrap()
-        .save(&cache.store().unwrap(), Instant::now() + Duration::from_secs(60));
+    let said = Learnt::receive(sent.as_slice()).unwrap().save(
+        &cache.store().unwrap(),
+        Instant::now() + Duration::from_secs(60),
+        || {},
+    );
     assert!(said.is_empty(), "{said:?}");
     let answer = cache.ask(&config, None);
     assert_eq!((lines(&answer).len(), answer.found[0].source), (2, Source::Cache));
