@@ -185,3 +185,20 @@ fn a_running_sshd_is_reloaded_on_bookworm() {
 fn a_running_sshd_is_reloaded_on_trixie() {
     is_reloaded_not_restarted(Suite::Trixie);
 }
+
+/// What runs at every login is small: no SDK, no TLS, no runtime, nothing to link first.
+#[test]
+fn the_program_that_sshd_starts_knows_no_network() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    let holds = |program: &str, word: &str| {
+        let content = std::fs::read(machine.path(&format!("/usr/libexec/iam-ssh/{program}"))).unwrap();
+        content.windows(word.len()).any(|part| part == word.as_bytes())
+    };
+    for word in ["rustls", "tokio", "aws_smithy"] {
+        assert!(!holds("authorized-keys", word), "{word}");
+        assert!(holds("fetch", word), "{word} would be seen");
+    }
+    assert!(!holds("authorized-keys", "/ld-linux"), "dynamically linked");
+}
