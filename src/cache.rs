@@ -125,6 +125,15 @@ impl<T> Entry<T> {
         }
     }
 
+    /// What the last answer gave, however old it is.
+    #[must_use]
+    pub fn present(&self) -> Option<&T> {
+        match &self.known.as_ref()?.answer {
+            Answer::Present(given) => Some(given),
+            Answer::Missing | Answer::Denied | Answer::Lost => None,
+        }
+    }
+
     /// What is known, if it is young enough to count where no other answer is to be had.
     #[must_use]
     pub fn usable(&self, now: &Moment, limits: &Limits) -> Option<&Known<T>> {

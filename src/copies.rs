@@ -211,7 +211,7 @@ impl Copies {
     }
 
     fn copy(&self, principal: &Principal) -> Option<&Copy> {
-        entry_copy(self.state.documents.get(&principal.to_string())?)
+        self.state.documents.get(&principal.to_string())?.present()
     }
 
     /// Reads the lines of a copy.
@@ -326,12 +326,5 @@ impl Sources for Copies {
         let name = principal.to_string();
         let clock = (&self.now, &self.limits, self.last_resort);
         Self::counts(&name, self.state.documents.get(&name), clock, &mut self.resting).is_some()
-    }
-}
-
-fn entry_copy(entry: &Entry<Copy>) -> Option<&Copy> {
-    match &entry.known.as_ref()?.answer {
-        Answer::Present(copy) => Some(copy),
-        Answer::Missing | Answer::Denied | Answer::Lost => None,
     }
 }

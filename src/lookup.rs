@@ -1,8 +1,8 @@
 //! The lookup: a login user and an offered key to the lines that sshd is to see, from what is known.
 //!
-//! It asks nobody, and reads nothing but the principals file. What is known comes from [`Sources`]: the cache, and in the network program what has just arrived. Where that is not
-//! enough to decide, the result says what to ask for. It must never let an error widen what is granted: what is not known
-//! grants nothing.
+//! It asks nobody, and reads nothing but the principals file. What is known comes from [`Sources`]: the cache, and in the
+//! network program what has just arrived. Where that is not enough to decide, the result says what to ask for. It must never
+//! let an error widen what is granted: what is not known grants nothing.
 
 pub mod ports;
 pub mod principals;

@@ -4,8 +4,8 @@
 //! What is remembered counts only for the configuration it was learnt under, and what the instance said of itself only on
 //! that instance: an image made of a running machine must not bring another machine's principals along.
 
+use super::Entry;
 use super::seal::{hex, seal, unseal};
-use super::{Answer, Entry};
 use crate::clock::Moment;
 use crate::config::Config;
 use iam_ssh_core::Principal;
@@ -129,8 +129,7 @@ impl State {
 
     /// Every stored document.
     pub fn copies(&self) -> impl Iterator<Item = &Copy> {
-        let known = self.documents.values().filter_map(|entry| entry.known.as_ref());
-        known.filter_map(|known| if let Answer::Present(copy) = &known.answer { Some(copy) } else { None })
+        self.documents.values().filter_map(Entry::present)
     }
 }
 
@@ -226,6 +225,7 @@ fn digest(parts: &[&str]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Answer;
     use super::*;
 
     fn host(instance: Option<&str>, boot: &str) -> Host {

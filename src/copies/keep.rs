@@ -1,14 +1,14 @@
 //! What a run learnt, and writing it down, so that the next login need not ask.
 //!
 //! Withdrawals first. Then documents, then the state that names them: whoever dies in between leaves a document that nobody
-//! names. Only what the run learnt is added to what is stored at that moment, and the later word counts, so that no process undoes what
-//! another has learnt. Where the disk refuses, nothing that was withdrawn may stay.
+//! names. Only what the run learnt is added to what is stored at that moment, and the later word counts, so that no process
+//! undoes what another has learnt. Where the disk refuses, nothing that was withdrawn may stay.
 
-use super::{Copies, entry_copy};
+use super::Copies;
 use crate::audit::Event;
 use crate::cache::state::{Copy, InstanceFacts, State};
 use crate::cache::store::{self, Store, Sync};
-use crate::cache::{Answer, Entry, Limits, Verdict};
+use crate::cache::{Entry, Limits, Verdict};
 use crate::clock::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -113,24 +113,19 @@ impl Learnt {
     fn withdraw_from(&self, state: &mut State, now: &Moment) -> bool {
         let mut any = false;
         for (key, entry) in &self.state.documents {
-            let copy = |state: &State| state.documents.get(key).and_then(entry_copy).map(|copy| copy.file.clone());
-            let before = copy(state);
-            if before.is_some() && before != entry_copy(entry).map(|copy| copy.file.clone()) {
+            let stored = state.documents.get(key).and_then(copy_file);
+            if stored.is_some() && stored != copy_file(entry) {
                 let mut entry = entry.clone();
-                if entry_copy(&entry).is_some() {
+                if entry.present().is_some() {
                     // The new copy is not written yet.
                     entry.forget();
                 }
-                merge(&mut state.documents, key, &entry, now);
-                any |= copy(state) != before;
+                any |= merge(&mut state.documents, key, &entry, now, copy_file);
             }
         }
         for (key, entry) in &self.state.lists {
-            let text = |state: &State| state.lists.get(key).and_then(|e| e.known.as_ref()).map(|k| k.answer.clone());
-            let before = text(state);
-            if matches!(before, Some(Answer::Present(_))) {
-                merge(&mut state.lists, key, entry, now);
-                any |= text(state) != before;
+            if state.lists.get(key).and_then(list_text).is_some() {
+                any |= merge(&mut state.lists, key, entry, now, list_text);
             }
         }
         any
@@ -168,7 +163,7 @@ impl Learnt {
             };
             if let Err(why) = written {
                 // A copy that is not there must not be looked for, and the one before counts no more.
-                let named = |entry: &&mut Entry<Copy>| entry_copy(entry).is_some_and(|copy| copy.file == *file);
+                let named = |entry: &&mut Entry<Copy>| entry.present().is_some_and(|copy| copy.file == *file);
                 self.state.documents.values_mut().filter(named).for_each(Entry::forget);
                 failed = Some(why);
             }
@@ -207,18 +202,12 @@ impl Learnt {
 
     /// Adds the entries to a stored state. Whether anything that was stored is thereby allowed no more.
     fn merge_into(&self, state: &mut State, now: &Moment) -> bool {
-        let file = |entry: Option<&Entry<Copy>>| entry.and_then(entry_copy).map(|copy| copy.file.clone());
-        let answer = |entry: Option<&Entry<String>>| entry.and_then(|e| e.known.as_ref()).map(|k| k.answer.clone());
         let mut withdrawn = false;
         for (key, entry) in &self.state.documents {
-            let before = file(state.documents.get(key));
-            merge(&mut state.documents, key, entry, now);
-            withdrawn |= before.is_some() && before != file(state.documents.get(key));
+            withdrawn |= merge(&mut state.documents, key, entry, now, copy_file);
         }
         for (key, entry) in &self.state.lists {
-            let before = answer(state.lists.get(key));
-            merge(&mut state.lists, key, entry, now);
-            withdrawn |= before.is_some() && before != answer(state.lists.get(key));
+            withdrawn |= merge(&mut state.lists, key, entry, now, list_text);
         }
         withdrawn
     }
@@ -240,9 +229,30 @@ fn remove_state(store: &Store, error: &io::Error) -> Option<Event> {
     })
 }
 
-fn merge<T: Clone>(stored: &mut BTreeMap<String, Entry<T>>, key: &str, entry: &Entry<T>, now: &Moment) {
-    let before = stored.remove(key).unwrap_or_default().until(now);
-    stored.insert(key.to_owned(), entry.clone().merge(before));
+/// Adds an entry to the stored ones. Whether what was stored there allows no more what it allowed; `allows` says what.
+fn merge<T: Clone, A: PartialEq>(
+    stored: &mut BTreeMap<String, Entry<T>>,
+    key: &str,
+    entry: &Entry<T>,
+    now: &Moment,
+    allows: fn(&Entry<T>) -> Option<A>,
+) -> bool {
+    let before = stored.remove(key).unwrap_or_default();
+    let allowed = allows(&before);
+    let merged = entry.clone().merge(before.until(now));
+    let withdrawn = allowed.is_some() && allowed != allows(&merged);
+    stored.insert(key.to_owned(), merged);
+    withdrawn
+}
+
+/// The file of an entry's copy.
+fn copy_file(entry: &Entry<Copy>) -> Option<String> {
+    entry.present().map(|copy| copy.file.clone())
+}
+
+/// The text of an entry's list.
+fn list_text(entry: &Entry<String>) -> Option<String> {
+    entry.present().cloned()
 }
 
 /// Whether an entry still says something.

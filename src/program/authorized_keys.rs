@@ -4,10 +4,9 @@
 //! alone it prints every line, for people and tests. It answers from the cache and knows no network: where the cache does
 //! not do, `fetch` takes its place. It ignores its environment.
 
-use super::call::{self, Call, Log};
+use super::call::{self, Begun, Log};
 use super::keeper;
 use crate::audit::Event;
-use crate::clock::Moment;
 use crate::copies::Copies;
 use crate::exit::Exit;
 use crate::lookup::{self, Outcome};
@@ -36,12 +35,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
-    let call = Call::parse("authorized-keys", args)?;
-    call.limit(call::LONGEST);
-    let cache = call::open_cache();
-    let config = call::configuration(log)?;
-    call.limit(config.deadline);
-    let now = Moment::now();
+    let Begun { call, cache, config, now } = call::begin("authorized-keys", args, log)?;
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
     let Some((question, mut events)) = question.filter(|_| config.bucket.is_some()) else { return Ok(Exit::Ok) };
     let mut copies = Copies::open(&config, cache, now);

@@ -6,6 +6,7 @@
 use crate::audit::syslog::Syslog;
 use crate::audit::{Event, MAX_LINE, TAG};
 use crate::cache::store::{self, Store};
+use crate::clock::Moment;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::lookup::{Found, Question};
@@ -45,13 +46,13 @@ impl Log {
 }
 
 /// The longest deadline that can be configured: until the configuration is read, that counts.
-pub(super) const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(60);
 
 impl Call {
     /// Sees to it that this process ends 2 seconds after its deadline. The last resort, should something block that cannot
     /// be taken back: sshd's own bound, LoginGraceTime, may be switched off. Where a person asks for every key, and may
     /// read them page by page, nothing is ended.
-    pub(super) fn limit(&self, deadline: Duration) {
+    fn limit(&self, deadline: Duration) {
         if self.offered.is_some() {
             limit(deadline);
         }
@@ -61,7 +62,7 @@ impl Call {
     ///
     /// # Errors
     /// How to end, where there is nothing to be answered.
-    pub(super) fn parse(program: &str, args: &[OsString]) -> Result<Self, Exit> {
+    fn parse(program: &str, args: &[OsString]) -> Result<Self, Exit> {
         let texts: Option<Vec<&str>> = args.iter().map(|a| a.to_str()).collect();
         match texts.as_deref() {
             Some([user]) => Ok(Self { user: (*user).to_owned(), offered: None }),
@@ -78,6 +79,31 @@ impl Call {
             }
         }
     }
+}
+
+/// What a lookup begins with.
+pub(super) struct Begun {
+    /// What is asked.
+    pub(super) call: Call,
+    /// The cache, or why there is none.
+    pub(super) cache: Result<Store, TrustError>,
+    /// The configuration.
+    pub(super) config: Config,
+    /// When it began.
+    pub(super) now: Moment,
+}
+
+/// Begins a lookup: from here on its time is limited.
+///
+/// # Errors
+/// How to end, where there is nothing to be answered.
+pub(super) fn begin(program: &str, args: &[OsString], log: &Log) -> Result<Begun, Exit> {
+    let call = Call::parse(program, args)?;
+    call.limit(LONGEST);
+    let cache = open_cache();
+    let config = configuration(log)?;
+    call.limit(config.deadline);
+    Ok(Begun { call, cache, config, now: Moment::now() })
 }
 
 /// Loads the configuration; says what is wrong with it.

@@ -4,7 +4,7 @@
 //! asks, under the cache's lock; the others wait for what it learns. It must answer within the deadline, whoever holds the
 //! lock, and with nothing that it could not verify.
 
-use super::call::{self, Call, Log};
+use super::call::{self, Begun, Log};
 use super::keeper;
 use crate::audit::Event;
 use crate::aws::Aws;
@@ -42,12 +42,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
-    let call = Call::parse("fetch", args)?;
-    call.limit(call::LONGEST);
-    let cache = call::open_cache();
-    let config = call::configuration(log)?;
-    call.limit(config.deadline);
-    let now = Moment::now();
+    let Begun { call, cache, config, now } = call::begin("fetch", args, log)?;
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
     let armed = config.bucket.is_some() && config.network;
     let Some((question, mut events)) = question.filter(|_| armed) else { return Ok(Exit::Ok) };

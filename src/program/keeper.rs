@@ -10,6 +10,7 @@ use crate::audit::Event;
 use crate::cache::store::Lock;
 use crate::copies::Learnt;
 use crate::exit::Exit;
+use crate::sshd::COMMAND;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::File;
@@ -18,8 +19,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The keeper is the smallest program that there is.
-const PROGRAM: &str = "/usr/libexec/iam-ssh/authorized-keys";
 /// Time for all that is to be written. Who waits for the lock waits for half a deadline only.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -32,7 +31,8 @@ pub(super) fn hand_on(learnt: &Learnt, lock: Lock) -> io::Result<()> {
     let mut memory = File::from(memfd_create("learnt", MFdFlags::MFD_CLOEXEC)?);
     learnt.send(&mut memory)?;
     memory.rewind()?;
-    let mut command = Command::new(PROGRAM);
+    // The smallest program that there is.
+    let mut command = Command::new(COMMAND);
     // Neither sshd nor a terminal ends or stops it with the lookup.
     command.arg(KEEP).env_clear().process_group(0);
     command.stdin(memory).stdout(lock.into_file()).stderr(Stdio::null()).spawn().map(drop)
