@@ -60,6 +60,19 @@ pub enum Event {
         /// Pid of sshd's process for this connection, as in sshd's own lines.
         sshd_pid: u32,
     },
+    /// Another AuthorizedKeysCommand printed the offered key. Who owns it, it does not say.
+    OfferedByOther {
+        /// The login user.
+        login: String,
+        /// The other command's program.
+        command: String,
+        /// `SHA256:…`.
+        fingerprint: String,
+        /// Time the other command took.
+        took: Duration,
+        /// Pid of sshd's process for this connection, as in sshd's own lines.
+        sshd_pid: u32,
+    },
     /// The seed's line: who opened this connection. Logged as the user, so it can be forged.
     Owner {
         /// The owner, or `unknown`.
@@ -105,7 +118,7 @@ impl Event {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Offered { .. } => Severity::Info,
+            Self::Offered { .. } | Self::OfferedByOther { .. } => Severity::Info,
             Self::Owner { .. } => Severity::Notice,
             Self::Problem { severity, .. } => *severity,
         }
@@ -118,6 +131,10 @@ impl Event {
             Self::Offered { login, owner, principal, fingerprint, source, took, sshd_pid } => format!(
                 "offered owner={owner} login={login} principal={principal} key={fingerprint} source={} took={}ms sshd={sshd_pid}",
                 source.as_str(),
+                took.as_millis()
+            ),
+            Self::OfferedByOther { login, command, fingerprint, took, sshd_pid } => format!(
+                "offered owner=unknown login={login} command={command} key={fingerprint} source=chain took={}ms sshd={sshd_pid}",
                 took.as_millis()
             ),
             Self::Owner { owner, address, port } => {

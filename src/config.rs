@@ -6,6 +6,7 @@
 
 pub mod load;
 mod raw;
+pub mod reference;
 mod values;
 
 use iam_ssh_core::Principal;

@@ -1,8 +1,8 @@
 //! The instance side of iam-ssh: what sshd, a session and the administrator run on every EC2 instance.
 //!
 //! Pure modules (`config`, `cache`, `lookup`, `audit`, `session`, `sshd`) decide; their children and `aws` do the I/O;
-//! `copies` and `refresh` bring cache, lookup and AWS together; [`program`] makes four programs of it. Nothing here reads the
-//! environment but `program::sshrc`, whose input it is.
+//! `copies` and `refresh` bring cache, lookup and AWS together; [`program`] makes five programs of it. Nothing here reads the
+//! environment but `program::sshrc`, whose input it is, and `program::chain`, which hands sshd's on.
 
 pub mod audit;
 pub mod aws;
@@ -14,6 +14,7 @@ pub mod exit;
 pub mod lookup;
 pub mod program;
 pub mod refresh;
+pub mod selinux;
 pub mod session;
 pub mod sshd;
 pub mod trusted;

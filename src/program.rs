@@ -2,6 +2,8 @@
 
 pub mod authorized_keys;
 mod call;
+pub mod chain;
+pub mod commands;
 pub mod fetch;
 pub mod iam_ssh;
 mod keeper;

@@ -79,6 +79,19 @@ pub fn read(path: &Path, trust: Trust) -> Result<String, TrustError> {
     String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
 }
 
+/// A program that nobody but root could have put there, as sshd wants of an AuthorizedKeysCommand.
+///
+/// # Errors
+/// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is none.
+pub fn check_program(path: &Path, trust: Trust) -> Result<(), TrustError> {
+    let resolved = resolve(path, trust)?;
+    let meta = resolved.symlink_metadata().map_err(|e| io_error(path, e))?;
+    if !meta.is_file() {
+        return Err(TrustError::Kind(path.to_owned()));
+    }
+    check_owner_and_mode(path, &meta, trust)
+}
+
 /// A directory that belongs to `uid` and that nobody else can write to, below directories that only root could have
 /// made. Gives its path without symbolic links.
 ///

@@ -4,12 +4,13 @@
 //! alone it prints every line, for people and tests. It answers from the cache and knows no network: where the cache does
 //! not do, `fetch` takes its place. It ignores its environment.
 
-use super::call::{self, Begun, Log};
-use super::keeper;
+use super::call::{self, Begun, End, Log};
+use super::{chain, keeper};
 use crate::audit::Event;
 use crate::copies::Copies;
 use crate::exit::Exit;
 use crate::lookup::{self, Outcome};
+use crate::sshd::chain::Record;
 use crate::trusted::Trust;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -31,13 +32,23 @@ pub fn main() -> ExitCode {
     if args == [KEEP] {
         return keeper::run(&log).into();
     }
-    run(&args, started, &log).unwrap_or_else(|exit| exit).into()
+    // sshd runs this as root only where another command needs it; what asks that one sees to it that the lookup does not.
+    if args.len() == 3 && nix::unistd::geteuid().is_root() && chain::record().is_ok_and(needs_root) {
+        call::become_chain(&args, &log);
+    }
+    run(&args, started, &log).unwrap_or_else(|end| end).finish(&args, &log).into()
 }
 
-fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
+fn needs_root(record: Option<Record>) -> bool {
+    record.is_some_and(|record| record.needs_root())
+}
+
+fn run(args: &[OsString], started: Instant, log: &Log) -> Result<End, End> {
     let Begun { call, cache, config, now } = call::begin("authorized-keys", args, log)?;
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
-    let Some((question, mut events)) = question.filter(|_| config.bucket.is_some()) else { return Ok(Exit::Ok) };
+    let Some((question, mut events)) = question.filter(|_| config.bucket.is_some()) else {
+        return Ok(End::Miss(Exit::Ok));
+    };
     let mut copies = Copies::open(&config, cache, now);
     let found = match question.answer(&mut copies) {
         Outcome::Answer(found) => found,
@@ -52,7 +63,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
             if found.is_empty() && copies.reload_damaged() { question.settled(&mut copies) } else { found }
         }
     };
-    Ok(call::answer(&found, &question, started, log, || {
+    Ok(call::answer(&found, &call, started, log, || {
         events.extend(copies.take_events(found.is_empty()));
         events
     }))

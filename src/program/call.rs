@@ -3,28 +3,69 @@
 //! stdout belongs to sshd: it is decided first and printed once. Problems go to syslog, and to stderr for people (sshd's is
 //! `/dev/null`).
 
+use super::chain;
 use crate::audit::syslog::Syslog;
 use crate::audit::{Event, MAX_LINE, TAG};
 use crate::cache::store::{self, Store};
 use crate::clock::Moment;
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::lookup::{Found, Question};
+use crate::lookup::Found;
+use crate::sshd::chain::RECORD;
 use crate::trusted::{Trust, TrustError};
 use iam_ssh_core::PublicKey;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What is asked on the command line: `<user> [<type> <base64>]`, sshd's `%u %t %k`.
+/// What is asked on the command line: `<user> [<type> <base64>]`, sshd's `%u %t %k`. Where `chain` asks in sshd's stead,
+/// sshd's process id follows.
 #[derive(Debug)]
 pub(super) struct Call {
     /// The login user.
     pub(super) user: String,
     /// The offered key; `None` asks for every key.
     pub(super) offered: Option<PublicKey>,
+    /// The process id of sshd's process for this connection.
+    pub(super) sshd_pid: u32,
+}
+
+/// How a lookup ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Something was printed.
+    Printed(Exit),
+    /// Nothing was printed: the other AuthorizedKeysCommand is asked, where there is one.
+    Miss(Exit),
+    /// Called wrongly.
+    Usage,
+}
+
+impl End {
+    /// Ends the program; after a miss of a call of sshd's by becoming the one that asks the other command.
+    pub(super) fn finish(self, args: &[OsString], log: &Log) -> Exit {
+        match self {
+            Self::Printed(exit) => exit,
+            Self::Usage => Exit::Usage,
+            Self::Miss(exit) => {
+                if args.len() == 3 && Path::new(RECORD).exists() {
+                    become_chain(args, log);
+                }
+                exit
+            }
+        }
+    }
+}
+
+/// Becomes the program that asks the other AuthorizedKeysCommand. Comes back where that fails.
+pub(super) fn become_chain(args: &[OsString], log: &Log) {
+    let error = Command::new(chain::PROGRAM).args(args).exec();
+    let text = format!("cannot run {}, so the other AuthorizedKeysCommand is not asked: {error}", chain::PROGRAM);
+    log.tell(&Event::error(text));
 }
 
 /// Where problems go.
@@ -36,6 +77,11 @@ impl Log {
     #[must_use]
     pub(super) fn open() -> Self {
         Self(Syslog::new(TAG))
+    }
+
+    /// Logs an event that is no problem.
+    pub(super) fn send(&self, event: &Event) {
+        self.0.send(event);
     }
 
     /// Says what went wrong.
@@ -62,22 +108,22 @@ impl Call {
     ///
     /// # Errors
     /// How to end, where there is nothing to be answered.
-    fn parse(program: &str, args: &[OsString]) -> Result<Self, Exit> {
+    fn parse(program: &str, args: &[OsString]) -> Result<Self, End> {
+        let parent = nix::unistd::getppid().as_raw().unsigned_abs();
         let texts: Option<Vec<&str>> = args.iter().map(|a| a.to_str()).collect();
-        match texts.as_deref() {
-            Some([user]) => Ok(Self { user: (*user).to_owned(), offered: None }),
-            Some([user, key_type, base64]) => match PublicKey::new(key_type, base64) {
-                Ok(key) => Ok(Self { user: (*user).to_owned(), offered: Some(key) }),
-                // A certificate, or a key that no document can hold: nothing can match.
-                Err(_) => Err(Exit::Ok),
-            },
-            // A login user whose name is not UTF-8 cannot be configured, so it is not ours.
-            None => Err(Exit::Ok),
-            Some(_) => {
+        // A login user whose name is not UTF-8 cannot be configured, so it is not ours.
+        let (user, key, sshd_pid) = match texts.as_deref().ok_or(End::Miss(Exit::Ok))? {
+            [user] => (user, None, parent),
+            [user, key_type, base64] => (user, Some((key_type, base64)), parent),
+            [user, key_type, base64, pid] => (user, Some((key_type, base64)), pid.parse().unwrap_or(parent)),
+            _ => {
                 let _ = writeln!(io::stderr(), "usage: {program} <user> [<key type> <base64 key>]");
-                Err(Exit::Usage)
+                return Err(End::Usage);
             }
-        }
+        };
+        // A certificate, or a key that no document can hold: nothing can match.
+        let key = key.map(|(key_type, base64)| PublicKey::new(key_type, base64).map_err(|_| End::Miss(Exit::Ok)));
+        Ok(Self { user: (*user).to_owned(), offered: key.transpose()?, sshd_pid })
     }
 }
 
@@ -97,11 +143,11 @@ pub(super) struct Begun {
 ///
 /// # Errors
 /// How to end, where there is nothing to be answered.
-pub(super) fn begin(program: &str, args: &[OsString], log: &Log) -> Result<Begun, Exit> {
+pub(super) fn begin(program: &str, args: &[OsString], log: &Log) -> Result<Begun, End> {
     let call = Call::parse(program, args)?;
     call.limit(LONGEST);
     let cache = open_cache();
-    let config = configuration(log)?;
+    let config = configuration(log).map_err(End::Miss)?;
     call.limit(config.deadline);
     Ok(Begun { call, cache, config, now: Moment::now() })
 }
@@ -145,38 +191,39 @@ pub(super) fn limit(deadline: Duration) {
 /// Prints the answer, logs it, keeps what was learnt, and logs the rest: first what must not be lost.
 pub(super) fn answer(
     found: &[Found],
-    question: &Question<'_>,
+    call: &Call,
     started: Instant,
     log: &Log,
     keep: impl FnOnce() -> Vec<Event>,
-) -> Exit {
+) -> End {
     let text: String = found.iter().map(|found| format!("{}\n", found.line)).collect();
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     // The answer is given. sshd would discard it if this process were killed now.
     nix::unistd::alarm::cancel();
     let took = started.elapsed();
-    if let (Some(_), Some(found)) = (question.offered, found.first()) {
-        log.0.send(&Event::Offered {
-            login: question.user.to_owned(),
+    if let (Some(_), Some(found)) = (&call.offered, found.first()) {
+        log.send(&Event::Offered {
+            login: call.user.clone(),
             owner: found.line.owner().clone(),
             principal: found.principal.clone(),
             fingerprint: found.line.key().fingerprint(),
             source: found.source,
             took,
-            sshd_pid: nix::unistd::getppid().as_raw().unsigned_abs(),
+            sshd_pid: call.sshd_pid,
         });
     }
     for event in &keep() {
         log.tell(event);
     }
     match written {
-        Ok(()) => Exit::Ok,
+        Ok(()) if found.is_empty() => End::Miss(Exit::Ok),
+        Ok(()) => End::Printed(Exit::Ok),
         // The reader has what it wanted, or is gone.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Printed(Exit::Ok),
         Err(error) => {
             log.tell(&Event::error(format!("cannot print the keys: {error}")));
-            Exit::Failed
+            End::Printed(Exit::Failed)
         }
     }
 }

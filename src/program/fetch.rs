@@ -4,7 +4,7 @@
 //! asks, under the cache's lock; the others wait for what it learns. It must answer within the deadline, whoever holds the
 //! lock, and with nothing that it could not verify.
 
-use super::call::{self, Begun, Log};
+use super::call::{self, Begun, End, Log};
 use super::keeper;
 use crate::audit::Event;
 use crate::aws::Aws;
@@ -37,15 +37,19 @@ pub fn main() -> ExitCode {
     let started = Instant::now();
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let log = Log::open();
-    let result = if args == [REFRESH] { run_refresh(&log) } else { run(&args, started, &log) };
-    result.unwrap_or_else(|exit| exit).into()
+    let exit = if args == [REFRESH] {
+        run_refresh(&log).unwrap_or_else(|exit| exit)
+    } else {
+        run(&args, started, &log).unwrap_or_else(|end| end).finish(&args, &log)
+    };
+    exit.into()
 }
 
-fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
+fn run(args: &[OsString], started: Instant, log: &Log) -> Result<End, End> {
     let Begun { call, cache, config, now } = call::begin("fetch", args, log)?;
     let question = lookup::question(&config, &call.user, call.offered.as_ref(), now.unix(), Trust::ROOT);
     let armed = config.bucket.is_some() && config.network;
-    let Some((question, mut events)) = question.filter(|_| armed) else { return Ok(Exit::Ok) };
+    let Some((question, mut events)) = question.filter(|_| armed) else { return Ok(End::Miss(Exit::Ok)) };
     let mut copies = Copies::open(&config, cache, now);
     let (turn, lock) = wait_for_others(&question, &mut copies, config.deadline, started);
     let mut instance = None;
@@ -63,7 +67,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<Exit, Exit> {
             }
         },
     };
-    Ok(call::answer(&found, &question, started, log, || {
+    Ok(call::answer(&found, &call, started, log, || {
         keep(&mut copies, instance, lock);
         events.extend(copies.take_events(found.is_empty()));
         events

@@ -1,44 +1,37 @@
 //! `iam-ssh`: the administrator's tool. It wires sshd to iam-ssh, takes the wiring away again, and refreshes the cache.
 
 use super::authorized_keys::FETCH;
+use super::commands::{self, Call};
 use super::fetch::REFRESH;
 use crate::config::{self, load};
 use crate::exit::Exit;
-use crate::sshd::apply::{self, Report, WireError};
+use crate::sshd::apply::{self, Report, Run, WireError};
 use crate::trusted::Trust;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-const USAGE: &str = "\
-usage: iam-ssh wire      make sshd ask iam-ssh for keys; tested first, put back on any failure
-       iam-ssh unwire    take that away again
-       iam-ssh refresh   ask AWS for all that logins may need and keep it in the cache, whatever is there already
-       iam-ssh --version
-       iam-ssh --help
-
-Settings are in /etc/iam-ssh/config.toml. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 declined because another
-AuthorizedKeysCommand is configured or the drop-in's place is taken; after 1 and 3 sshd is configured as before.
-";
-
 /// Runs the tool.
 #[must_use]
 pub fn main() -> ExitCode {
     let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["wire"] => finish("not wired", wire()),
-        ["unwire"] => finish("not unwired", apply::unwire().map_err(Failure::Wire)),
-        ["refresh"] => refresh(),
-        ["--version" | "-V"] => say(&format!("iam-ssh {}\n", env!("CARGO_PKG_VERSION"))),
-        ["--help" | "-h" | "help"] => say(USAGE),
-        _ => {
-            let _ = io::stderr().write_all(USAGE.as_bytes());
+    match commands::parse(&args) {
+        Ok(Call::Wire { dry_run }) => finish("not wired", wire(run(dry_run))),
+        Ok(Call::Unwire { dry_run }) => finish("not unwired", apply::unwire(run(dry_run)).map_err(Failure::Wire)),
+        Ok(Call::Refresh) => refresh(),
+        Ok(Call::Version) => say(&format!("iam-ssh {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Call::Help) => say(&commands::usage()),
+        Err(wrong) => {
+            let _ = write!(io::stderr(), "iam-ssh: {wrong}\n\n{}", commands::usage());
             Exit::Usage
         }
     }
     .into()
+}
+
+fn run(dry: bool) -> Run {
+    if dry { Run::Dry } else { Run::Real }
 }
 
 enum Failure {
@@ -46,9 +39,9 @@ enum Failure {
     Wire(WireError),
 }
 
-fn wire() -> Result<Report, Failure> {
+fn wire(run: Run) -> Result<Report, Failure> {
     let config = load::load(Path::new(load::DIRECTORY), Trust::ROOT).map_err(Failure::Config)?;
-    apply::wire(&config).map_err(Failure::Wire)
+    apply::wire(&config, run).map_err(Failure::Wire)
 }
 
 /// Becomes the program that knows the network; this one needs none of it.
@@ -60,13 +53,22 @@ fn refresh() -> Exit {
 
 fn finish(failed: &str, result: Result<Report, Failure>) -> Exit {
     let (text, exit) = match result {
-        Ok(report) => return say(&report.lines.iter().map(|line| format!("iam-ssh: {line}\n")).collect::<String>()),
+        Ok(report) => return tell(&report),
         Err(Failure::Config(error)) => (error.to_string(), Exit::Failed),
         Err(Failure::Wire(error)) if error.is_declined() => (error.to_string(), Exit::Declined),
         Err(Failure::Wire(error)) => (error.to_string(), Exit::Failed),
     };
     let _ = writeln!(io::stderr(), "iam-ssh: {failed}: {text}.");
     exit
+}
+
+fn tell(report: &Report) -> Exit {
+    let lines: String = report.lines.iter().map(|line| format!("iam-ssh: {line}\n")).collect();
+    match report.diff.as_deref() {
+        None => say(&lines),
+        Some("") => say(&format!("{lines}iam-ssh: nothing would be changed\n")),
+        Some(diff) => say(&format!("{lines}iam-ssh: this would be changed:\n{diff}")),
+    }
 }
 
 fn say(text: &str) -> Exit {

@@ -1,88 +1,87 @@
-//! Wires sshd and unwires it again: writes, tests, and puts back on any failure.
+//! Wires sshd and unwires it again: looks, plans, asks sshd about the plan, writes, and puts back on any failure.
 //!
-//! `sshd -t` must pass before and after, and `sshd -T` must show our command in effect, or nothing stays changed.
-//! sshd is reloaded only when something changed and systemd runs: a reload with a bad configuration would end the
-//! listener. An administrator's own file is never touched, neither an sshrc nor one in the drop-in's place.
+//! What is planned is tried on a copy of sshd's configuration before anything is changed, and again when it is in place:
+//! `sshd -t` must pass, and `sshd -T` must show our command in effect, or nothing stays changed. sshd is reloaded only
+//! where its configuration changed, and has to be seen to listen again. An administrator's own file is never touched,
+//! neither an sshrc nor one in the drop-in's place; in sshd_config, only our block is.
 
+mod daemon;
 mod disk;
 mod error;
+mod wanted;
 
 pub use error::WireError;
 
-use super::explicit::Explicit;
-use super::observe::{self, Sshd};
-use super::sshrc::{Release, SSHRC, SSHRC_ADVICE, SSHRC_STUB, Sshrc, calls_ours};
-use super::{COMMAND, COMMAND_USER, DROP_IN, DROP_IN_MARK, Setting, drop_in, shown};
+use super::observe::Sshd;
+use super::plan::{Change, Mode, Plan};
+use super::{COMMAND, COMMAND_USER, block, chain, shown};
 use crate::config::Config;
+use crate::selinux;
+use daemon::Daemon;
 use disk::Found;
 use std::path::Path;
-use std::process::Command;
+use wanted::{Present, Wanted};
 
-/// Present while systemd is the running init (sd_booted(3)).
-const SYSTEMD: &str = "/run/systemd/system";
-/// A login that exists on every system, to ask sshd about beside the configured ones.
-const ANY_USER: &str = "root";
+/// Whether to do it, or only to say what would be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Do it.
+    Real,
+    /// Only say.
+    Dry,
+}
 
 /// What was done, for people.
 #[derive(Debug, Default)]
 pub struct Report {
     /// One line each.
     pub lines: Vec<String>,
+    /// Of a dry run: what would be changed, as a diff.
+    pub diff: Option<String>,
 }
 
 /// Wires sshd as `config` says. Doing it again changes nothing.
 ///
 /// # Errors
 /// [`WireError`]; then everything is as it was before.
-pub fn wire(config: &Config) -> Result<Report, WireError> {
+pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
     check_installed()?;
-    let _lock = disk::lock()?;
-    let path = Path::new(DROP_IN);
-    let before = disk::read(path)?;
-    let is_ours = matches!(&before, Found::Text(text) if text.starts_with(DROP_IN_MARK));
-    let files = observe::configuration().map_err(WireError::Observe)?;
-    let sshd = Sshd::find();
-    let users: Vec<&str> = std::iter::once(ANY_USER).chain(config.logins.keys().map(String::as_str)).collect();
-    let mut foreign = observe::foreign_commands(&files).map_err(WireError::Observe)?;
-    if let (true, Ok(sshd)) = (foreign.is_empty(), &sshd) {
-        foreign = foreign_in_effect(sshd, &users)?;
+    let mut lock = disk::lock()?;
+    let present = Present::read()?;
+    let sshd = Sshd::find().map_err(WireError::Observe)?;
+    let wanted = Wanted::new(&sshd, &present, config)?;
+    let plan = wanted.plan(&present);
+    let mut report = Report { lines: wanted.notes.clone(), diff: None };
+    if run == Run::Dry {
+        report.diff = Some(plan.diff());
+        report.lines.extend(selinux::install(selinux::Mode::DryRun));
+        return Ok(report);
     }
-    if !foreign.is_empty() {
-        let in_effect = |sshd: Sshd| sshd.effective(ANY_USER).is_ok_and(|e| e.missing_wiring().is_none());
-        return Err(WireError::OtherCommand { found: foreign, ours: is_ours && sshd.is_ok_and(in_effect) });
+    let daemon = Daemon::find(&sshd);
+    let lagged = lock.sshd_lags();
+    if plan.changes().iter().any(wanted::is_sshd_s) {
+        lock.note_change()?;
     }
-    if before != Found::Nothing && !is_ours {
-        return Err(WireError::Taken(path.to_owned()));
-    }
-    let sshd = sshd.map_err(WireError::Observe)?;
-
-    let mut report = Report::default();
-    let explicit = Explicit::of(&files);
-    let text = drop_in(config.sshd.user_environment && !explicit.decides_environment());
-    let changed = before != Found::Text(text.clone());
-    if changed {
-        if !path.parent().is_some_and(Path::is_dir) {
-            // Then sshd_config does not include it either.
-            return Err(WireError::NoEffect(ANY_USER.to_owned(), "there is no such folder".to_owned()));
+    let made = carry_out(&plan, &mut report);
+    let made = made.and_then(|()| wanted.verify(&sshd).map_err(|error| (plan.changes().len(), error)));
+    if let Err((done, error)) = made {
+        put_back(&plan, done);
+        if !lagged {
+            lock.note_read();
         }
-        let written = disk::write(path, &text, 0o600).and_then(|()| verify(&sshd, &users));
-        if let Err(error) = written.and_then(|()| place_sshrc(&mut report)) {
-            put_back(path, &before)?;
-            return Err(error);
-        }
-        report.say(format!("wrote {DROP_IN}"));
-    } else {
-        verify(&sshd, &users)?;
-        place_sshrc(&mut report)?;
-        report.say(format!("{DROP_IN} is in place"));
+        return Err(error);
     }
-    // It was just asked, and only notes depend on it: no reason to fail once the drop-in is in place.
-    if let Ok(effective) = sshd.effective(ANY_USER) {
-        report.lines.extend(explicit.notes(config.sshd.user_environment, &effective));
+    if plan.changes().is_empty() {
+        report.say(format!("{} is in place", wanted.place()));
     }
-    if changed {
-        reload(&mut report);
-    }
+    // Before sshd runs what the module allows.
+    report.lines.extend(selinux::install(selinux::Mode::Real));
+    let read = if lock.sshd_lags() { daemon.reload(&mut report) } else { Ok(()) };
+    lock.note_read();
+    read.map_err(|words| {
+        put_back(&plan, plan.changes().len());
+        WireError::Died(words, daemon.start_again())
+    })?;
     Ok(report)
 }
 
@@ -90,50 +89,47 @@ pub fn wire(config: &Config) -> Result<Report, WireError> {
 ///
 /// # Errors
 /// [`WireError::Io`], where a file cannot be read or removed.
-pub fn unwire() -> Result<Report, WireError> {
-    let _lock = disk::lock()?;
-    let mut report = Report::default();
-    // Both are read before either is removed: what cannot be read must not leave half of it behind.
-    let drop_in = disk::read(Path::new(DROP_IN))?;
-    let sshrc = whose_sshrc()?;
-    let mut changed = false;
-    match drop_in {
-        Found::Text(text) if text.starts_with(DROP_IN_MARK) => {
-            disk::remove(Path::new(DROP_IN))?;
-            report.say(format!("removed {DROP_IN}"));
-            changed = true;
-        }
-        Found::Nothing => {}
-        Found::Text(_) | Found::Other(_) => {
-            report.say(format!("{DROP_IN} was not written by iam-ssh and stays"));
-        }
+pub fn unwire(run: Run) -> Result<Report, WireError> {
+    let mut lock = disk::lock()?;
+    // All are read before any is removed: what cannot be read must not leave half of it behind.
+    let present = Present::read()?;
+    let plan = present.without_wiring();
+    let mut report = Report { lines: present.what_stays(), diff: None };
+    if run == Run::Dry {
+        report.diff = Some(plan.diff());
+        report.lines.extend(selinux::remove(selinux::Mode::DryRun));
+        return Ok(report);
     }
-    let removed = match sshrc {
-        Sshrc::Ours(_) => {
-            let removed = disk::remove(Path::new(SSHRC));
-            if removed.is_ok() {
-                report.say(format!("removed {SSHRC}"));
-            }
-            removed
-        }
-        Sshrc::Edited => {
-            report.say(format!("{SSHRC} was changed after iam-ssh wrote it and stays; remove it, or iam-ssh's lines"));
-            Ok(())
-        }
-        Sshrc::Own(true) => {
-            report.say(format!("{SSHRC} is your own and stays; take iam-ssh's line out of it"));
-            Ok(())
-        }
-        Sshrc::Own(false) | Sshrc::Missing => Ok(()),
+    let lagged = lock.sshd_lags();
+    if plan.changes().iter().any(wanted::is_sshd_s) {
+        lock.note_change()?;
+    }
+    let done = carry_out(&plan, &mut report);
+    // Also where a later file could not be removed: sshd must no longer run a command that is about to go away.
+    let made = plan.changes().iter().take(done.as_ref().err().map_or(usize::MAX, |(done, _)| *done));
+    if lagged || made.clone().any(wanted::is_sshd_s) {
+        tell_sshd(&mut report);
+    }
+    lock.note_read();
+    report.lines.extend(selinux::remove(selinux::Mode::Real));
+    done.map(|()| report).map_err(|(_, error)| error)
+}
+
+/// Has sshd read that the wiring is gone. Whatever comes of it, the wiring stays away.
+fn tell_sshd(report: &mut Report) {
+    let sshd = match Sshd::find() {
+        Ok(sshd) => sshd,
+        Err(error) => return report.say(format!("sshd is not reloaded: {error}")),
     };
-    // Also where sshrc could not be removed: sshd must no longer run a command that is about to go away.
-    if changed {
-        match Sshd::find() {
-            Ok(_) => reload(&mut report),
-            Err(error) => report.say(format!("sshd is not reloaded: {error}")),
-        }
+    let daemon = Daemon::find(&sshd);
+    if let Err(words) = daemon.reload(report) {
+        report.say(match daemon.start_again() {
+            Ok(()) => format!("sshd did not come back when it was reloaded ({words}), and was started again"),
+            Err(why) => format!(
+                "sshd did not come back when it was reloaded ({words}). IT DOES NOT RUN: start it by hand ({why})"
+            ),
+        });
     }
-    removed.map(|()| report)
 }
 
 /// `sshd -t` notices neither a missing command nor a missing user; each would deny every key of ours.
@@ -148,85 +144,37 @@ fn check_installed() -> Result<(), WireError> {
     }
 }
 
-fn foreign_in_effect(sshd: &Sshd, users: &[&str]) -> Result<Vec<Setting>, WireError> {
-    let mut foreign = Vec::new();
-    for user in users {
-        let effective = sshd.effective(user).map_err(WireError::Observe)?;
-        if let Some(command) = effective.foreign_command() {
-            foreign.push(Setting { place: format!("sshd -T for {user}"), value: command.to_owned() });
-        }
-    }
-    Ok(foreign)
-}
-
-fn verify(sshd: &Sshd, users: &[&str]) -> Result<(), WireError> {
-    sshd.test().map_err(|e| WireError::RolledBack(e.to_string()))?;
-    for user in users {
-        let effective = sshd.effective(user).map_err(|e| WireError::RolledBack(e.to_string()))?;
-        if let Some(instead) = effective.missing_wiring() {
-            return Err(WireError::NoEffect((*user).to_owned(), instead));
-        }
+/// Makes the changes one after the other. An error comes with the number of those that were made.
+fn carry_out(plan: &Plan, report: &mut Report) -> Result<(), (usize, WireError)> {
+    for (done, change) in plan.changes().iter().enumerate() {
+        make(change).map_err(|error| (done, error))?;
+        let path = shown(&change.path.to_string_lossy());
+        report.say(match (&change.before, &change.after, change.mode) {
+            (None, _, _) => format!("wrote {path}"),
+            (_, None, _) => format!("removed {path}"),
+            (Some(before), Some(after), Mode::Kept) => match (block::is_in(before), block::is_in(after)) {
+                (false, _) => format!("put our block at the end of {path}"),
+                (true, false) => format!("took our block out of {path}"),
+                (true, true) => format!("brought our block at the end of {path} up to date"),
+            },
+            _ => format!("brought {path} up to date"),
+        });
     }
     Ok(())
 }
 
-fn whose_sshrc() -> Result<Sshrc, WireError> {
-    Ok(match disk::read(Path::new(SSHRC))? {
-        Found::Nothing => Sshrc::Missing,
-        Found::Text(text) => Sshrc::of(&text),
-        Found::Other(text) => Sshrc::Own(text.is_some_and(|text| calls_ours(&text))),
-    })
-}
-
-fn place_sshrc(report: &mut Report) -> Result<(), WireError> {
-    match whose_sshrc()? {
-        Sshrc::Missing => {
-            disk::write(Path::new(SSHRC), SSHRC_STUB, 0o644)?;
-            report.say(format!("wrote {SSHRC}"));
-        }
-        Sshrc::Ours(Release::Earlier) => {
-            disk::write(Path::new(SSHRC), SSHRC_STUB, 0o644)?;
-            report.say(format!("brought {SSHRC} up to date"));
-        }
-        Sshrc::Ours(Release::This) | Sshrc::Own(true) => {}
-        Sshrc::Edited => {
-            report.say(format!("{SSHRC} was changed after iam-ssh wrote it and stays. It needs: {SSHRC_ADVICE}"));
-        }
-        Sshrc::Own(false) => {
-            report.say(format!("{SSHRC} is your own and stays. For the owner log, add to it: {SSHRC_ADVICE}"));
-        }
-    }
-    Ok(())
-}
-
-fn put_back(path: &Path, before: &Found) -> Result<(), WireError> {
-    match before {
-        Found::Text(text) => disk::write(path, text, 0o600),
-        _ if path.exists() => disk::remove(path),
-        _ => Ok(()),
+fn make(change: &Change) -> Result<(), WireError> {
+    match &change.after {
+        Some(text) => disk::write(&change.path, text, change.mode),
+        None => disk::remove(&change.path),
     }
 }
 
-/// Asks systemd to reload whichever sshd runs; one that does not run needs nothing.
-fn reload(report: &mut Report) {
-    if !Path::new(SYSTEMD).exists() {
-        report.say("systemd is not running: sshd reads the change when it starts or is reloaded".to_owned());
-        return;
-    }
-    let systemctl = |args: &[&str]| Command::new("systemctl").args(args).output();
-    for unit in ["ssh.service", "sshd.service"] {
-        if !systemctl(&["is-active", "--quiet", unit]).is_ok_and(|o| o.status.success()) {
-            continue;
-        }
-        match systemctl(&["try-reload-or-restart", unit]) {
-            Ok(output) if output.status.success() => report.say(format!("reloaded {unit}")),
-            Ok(output) => {
-                let words = shown(String::from_utf8_lossy(&output.stderr).trim());
-                report.say(format!("{unit} was not reloaded: {words}"));
-            }
-            Err(error) => report.say(format!("{unit} was not reloaded: systemctl: {error}")),
-        }
-        return;
+/// Takes back the first `done` changes, the last first. What cannot be taken back is tried to the end.
+fn put_back(plan: &Plan, done: usize) {
+    for change in plan.changes().iter().take(done).rev() {
+        let (before, after) = (change.after.clone(), change.before.clone());
+        let _ = make(&Change { before, after, ..change.clone() });
     }
 }
 
@@ -234,4 +182,17 @@ impl Report {
     fn say(&mut self, line: String) {
         self.lines.push(line);
     }
+}
+
+/// The text of a regular file of ours or of nothing, for a plan.
+fn text_of(found: &Found) -> Option<String> {
+    match found {
+        Found::Text(text) => Some(text.clone()),
+        Found::Nothing | Found::Other(_) => None,
+    }
+}
+
+/// The path of the record.
+fn record() -> &'static Path {
+    Path::new(chain::RECORD)
 }

@@ -1,9 +1,8 @@
 //! Reads the text of sshd's configuration files as sshd does, quotes and all. Pure.
 //!
-//! For commands of somebody else it does not trust its own reading: any line that names the keyword counts, because
-//! declining too often is harmless and replacing somebody's command is not.
+//! What is in effect is for sshd itself to say (`sshd -T`); this finds what to ask it about.
 
-use super::{SSH_FOLDER, Setting, is_foreign};
+use super::{SSH_FOLDER, Setting};
 use std::path::{Path, PathBuf};
 
 /// What sshd takes for space, and between keyword and value.
@@ -32,34 +31,76 @@ pub struct Line<'a> {
     pub value: &'a str,
     /// Whether it stands in a `Match` block.
     pub scoped: bool,
+    /// The criteria of that block.
+    pub criteria: Option<&'a str>,
 }
 
-/// Every AuthorizedKeysCommand other than ours and `none` that a configuration file, a unit or a unit's settings file
-/// names in a line that is no comment, whatever the line is to sshd.
-#[must_use]
-pub fn other_commands(path: &Path, text: &str) -> Vec<Setting> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
-    lines
-        .filter_map(|(index, line)| {
-            let place = format!("{}:{}", path.display(), index + 1);
-            other_command(line).map(|value| Setting { place, value })
-        })
-        .collect()
+/// The login users for whom a `Match` block sets AuthorizedKeysCommand or its user, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scoped {
+    /// The setting.
+    pub setting: Setting,
+    /// The users that the block names; `None` where it depends on something else, which a lookup is not told.
+    pub logins: Option<Vec<String>>,
 }
 
-/// The AuthorizedKeysCommand other than ours and `none` that a line or a process's command line names. sshd takes
-/// `Keyword value`, `Keyword=value`, and quotes around or within either of them.
+/// Every AuthorizedKeysCommand, and its user, that stands in a `Match` block. `Match all` counts as no block.
 #[must_use]
-pub fn other_command(line: &str) -> Option<String> {
-    const KEYWORD: &str = "authorizedkeyscommand";
-    let plain: String = line.replace(['"', '\'', '\\'], "").replace('\0', " ");
-    let lower = plain.to_ascii_lowercase();
-    lower.match_indices(KEYWORD).find_map(|(at, _)| {
-        // The keyword goes on in AuthorizedKeysCommandUser.
-        let value = plain.get(at + KEYWORD.len()..).filter(|v| !v.starts_with(|c: char| c.is_alphabetic()))?;
-        let value = value.trim_start_matches(BETWEEN).trim();
-        is_foreign(value).then(|| value.to_owned())
+pub fn scoped_commands(files: &[ConfigFile]) -> Vec<Scoped> {
+    const KEYWORDS: [&str; 2] = ["AuthorizedKeysCommand", "AuthorizedKeysCommandUser"];
+    let mut found = Vec::new();
+    for file in files {
+        let scoped = lines(&file.text).into_iter().filter(|line| line.scoped || file.scoped);
+        for line in scoped.filter(|line| KEYWORDS.iter().any(|keyword| line.keyword.eq_ignore_ascii_case(keyword))) {
+            let setting =
+                Setting { place: format!("{}:{}", file.path.display(), line.number), value: line.value.to_owned() };
+            match line.criteria.filter(|_| !file.scoped).map(criteria) {
+                Some(Criteria::All) => {}
+                Some(Criteria::Logins(logins)) => found.push(Scoped { setting, logins: Some(logins) }),
+                Some(Criteria::Other) | None => found.push(Scoped { setting, logins: None }),
+            }
+        }
+    }
+    found
+}
+
+enum Criteria {
+    All,
+    Logins(Vec<String>),
+    Other,
+}
+
+fn criteria(value: &str) -> Criteria {
+    let words = words(value, true);
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [all] if all.eq_ignore_ascii_case("all") => Criteria::All,
+        [user, list] if user.eq_ignore_ascii_case("user") && !list.contains(['*', '?', '!']) => {
+            Criteria::Logins(list.split(',').map(str::to_owned).collect())
+        }
+        _ => Criteria::Other,
+    }
+}
+
+/// The value of a keyword in the command line that a process shows. Quotes are lost there, and the ends of arguments may
+/// be: what follows is cut where the next option seems to begin.
+#[must_use]
+pub fn shown_option(line: &str, keyword: &str) -> Option<String> {
+    let plain = line.replace(['"', '\'', '\\'], "").replace('\0', " ");
+    let (lower, keyword) = (plain.to_ascii_lowercase(), keyword.to_ascii_lowercase());
+    lower.match_indices(&keyword).find_map(|(at, _)| {
+        // The keyword AuthorizedKeysCommand goes on in AuthorizedKeysCommandUser.
+        let value = plain.get(at + keyword.len()..).filter(|v| !v.starts_with(|c: char| c.is_alphabetic()))?;
+        let end = [" -o", " -D", " -e", " [listener]"].iter().filter_map(|mark| value.find(mark)).min();
+        let value = value.get(..end.unwrap_or(value.len()))?;
+        Some(value.trim_start_matches(BETWEEN).trim().to_owned())
     })
+}
+
+/// The patterns that a line includes; `None` where it is no `Include`.
+#[must_use]
+pub fn included_by(line: &str) -> Option<Vec<PathBuf>> {
+    let (_, value) = keyword(line).filter(|(keyword, _)| keyword.eq_ignore_ascii_case("Include"))?;
+    Some(words(value, true).into_iter().map(|word| Path::new(SSH_FOLDER).join(word)).collect())
 }
 
 /// Every `Include` of a configuration text: the pattern, and whether it stands in a `Match` block.
@@ -67,19 +108,23 @@ pub fn other_command(line: &str) -> Option<String> {
 pub fn includes(text: &str) -> Vec<(PathBuf, bool)> {
     let includes = lines(text).into_iter().filter(|line| line.keyword.eq_ignore_ascii_case("Include"));
     includes
-        .flat_map(|line| words(line.value).into_iter().map(move |word| (Path::new(SSH_FOLDER).join(word), line.scoped)))
+        .flat_map(|line| {
+            words(line.value, true).into_iter().map(move |word| (Path::new(SSH_FOLDER).join(word), line.scoped))
+        })
         .collect()
 }
 
 /// Every setting of a configuration text.
 #[must_use]
 pub fn lines(text: &str) -> Vec<Line<'_>> {
-    let mut scoped = false;
+    let mut criteria = None;
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some((keyword, value)) = keyword(line) else { continue };
-        scoped |= keyword.eq_ignore_ascii_case("Match");
-        found.push(Line { number: index + 1, keyword, value, scoped });
+        if keyword.eq_ignore_ascii_case("Match") {
+            criteria = Some(value);
+        }
+        found.push(Line { number: index + 1, keyword, value, scoped: criteria.is_some(), criteria });
     }
     found
 }
@@ -97,8 +142,8 @@ fn keyword(line: &str) -> Option<(String, &str)> {
 }
 
 /// The words of a value, as sshd's `argv_split` takes them: quotes, a backslash before a quote, a backslash or a
-/// space, and a comment at the end.
-fn words(value: &str) -> Vec<String> {
+/// space, and a comment at the end where `comments` are taken for such.
+pub(super) fn words(value: &str, comments: bool) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -114,7 +159,7 @@ fn words(value: &str) -> Vec<String> {
             }
             _ if quote == Some(c) => quote = None,
             _ if quote.is_none() && SPACE.contains(&c) => words.extend(word.take()),
-            '#' if quote.is_none() && word.is_none() => break,
+            '#' if comments && quote.is_none() && word.is_none() => break,
             _ => word.get_or_insert_default().push(c),
         }
     }
@@ -126,45 +171,34 @@ fn words(value: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<String> {
-        other_commands(Path::new("f"), text).into_iter().map(|s| s.to_string()).collect()
+    fn scoped(text: &str, in_match: bool) -> Vec<Option<Vec<String>>> {
+        let file = ConfigFile { path: "f".into(), text: text.to_owned(), scoped: in_match };
+        scoped_commands(&[file]).into_iter().map(|scoped| scoped.logins).collect()
     }
 
     #[test]
-    fn other_commands_are_found_wherever_they_stand() {
-        assert_eq!(found("Match User x\n\tauthorizedkeyscommand /bin/a %u\n"), ["/bin/a %u (f:2)"]);
-        for line in [
-            "AuthorizedKeysCommand=/bin/a",
-            "AuthorizedKeysCommand \"/bin/a\"",
-            "\"AuthorizedKeysCommand\" /bin/a",
-            " \t\"AUTHORIZEDKEYSCOMMAND\"=\"/bin/a\"",
-            "Authorized\"KeysCommand\" /bin/a",
-            "=AuthorizedKeysCommand /bin/a\r",
-        ] {
-            assert_eq!(found(line), ["/bin/a (f:1)"], "{line}");
+    fn commands_in_match_blocks_are_found() {
+        let block = |criteria: &str| format!("Match {criteria}\n\t\"AuthorizedKeysCommand\" /bin/a\n");
+        assert_eq!(scoped("AuthorizedKeysCommand /bin/a\n", false), []);
+        assert_eq!(scoped(&block("all"), false), []);
+        assert_eq!(scoped(&block("user \"a,b\""), false), [Some(vec!["a".to_owned(), "b".to_owned()])]);
+        assert_eq!(scoped("match User=a\nauthorizedkeyscommanduser x\n", false), [None]);
+        for other in ["User a*", "User a,!b", "User a Address 10.0.0.0/8", "Group x", "LocalPort 22"] {
+            assert_eq!(scoped(&block(other), false), [None], "{other}");
         }
-        for line in [
-            "#AuthorizedKeysCommand /bin/a",
-            " \t# AuthorizedKeysCommand /bin/a",
-            "AuthorizedKeysCommand none",
-            "\"AuthorizedKeysCommand\" \"None\"",
-            "AuthorizedKeysCommandUser x",
-            "\"AuthorizedKeysCommandUser\" x",
-        ] {
-            assert!(found(line).is_empty(), "{line}");
+        for inside in ["AuthorizedKeysCommand /bin/a\n".to_owned(), block("all"), block("user a")] {
+            assert_eq!(scoped(&inside, true), [None], "included from within a block: {inside}");
         }
-        assert!(found(&crate::sshd::drop_in(true)).is_empty());
     }
 
     #[test]
-    fn options_of_a_command_line_are_found() {
-        let unit = "[Service]\nExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand /usr/share/eic %%u\" -o \"AuthorizedKeysCommandUser eic\"";
-        assert_eq!(other_commands(Path::new("u"), unit).first().map(|s| s.place.as_str()), Some("u:2"));
-        assert!(found("-o AuthorizedKeysCommandUser=x").is_empty());
-        assert!(found("#ExecStart=sshd -o AuthorizedKeysCommand=/bin/x").is_empty());
+    fn a_process_s_options_are_found() {
+        let shown = "sshd: /usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/eic %u %f -o AuthorizedKeysCommandUser=eic [listener] 0 of 10-100 startups";
+        assert_eq!(shown_option(shown, "AuthorizedKeysCommand").as_deref(), Some("/usr/share/eic %u %f"));
+        assert_eq!(shown_option(shown, "AuthorizedKeysCommandUser").as_deref(), Some("eic"));
         let process = "sshd\0-oAuthorizedKeysCommand=/bin/x\0-D";
-        assert_eq!(other_command(process).as_deref(), Some("/bin/x -D"));
-        assert_eq!(other_command("sshd\0-o\0AuthorizedKeysCommandUser x\0-o\0AuthorizedKeysCommand none"), None);
+        assert_eq!(shown_option(process, "AuthorizedKeysCommand").as_deref(), Some("/bin/x"));
+        assert_eq!(shown_option("sshd\0-o\0AuthorizedKeysCommandUser x", "AuthorizedKeysCommand"), None);
     }
 
     #[test]

@@ -100,7 +100,8 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Explicit {
-        let ours = ConfigFile { path: DROP_IN.into(), text: crate::sshd::drop_in(true), scoped: false };
+        let wiring = crate::sshd::Wiring { features: vec![crate::sshd::Feature::Environment], user: "x" };
+        let ours = ConfigFile { path: DROP_IN.into(), text: wiring.drop_in(), scoped: false };
         Explicit::of(&[ours, ConfigFile { path: "/f".into(), text: text.to_owned(), scoped: false }])
     }
 

@@ -5,11 +5,12 @@
 //! changes nothing, but lends sshd what its self-test needs and an image under construction lacks: a host key and
 //! the privilege separation directory.
 
+pub mod copy;
 pub mod files;
 pub mod processes;
 
-use super::config::{ConfigFile, other_commands};
-use super::{Effective, SSH_FOLDER, SSHD_CONFIG, Setting, shown};
+use super::{Effective, shown, unit};
+use copy::Copy;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -18,6 +19,11 @@ use std::process::{Command, Output};
 
 /// Where sshd is installed.
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
+
+/// Where folders for a short time are made; a reboot empties it.
+pub const RUN: &str = "/run";
+/// How their names begin.
+pub const SCRATCH: &str = "iam-ssh-wire.d.";
 
 /// Debian's compiled-in privilege separation directory; its unit makes it at start.
 const PRIVSEP: &str = "/run/sshd";
@@ -38,7 +44,7 @@ pub enum ObserveError {
 /// The system's sshd.
 #[derive(Debug)]
 pub struct Sshd {
-    program: PathBuf,
+    program: &'static str,
     /// A host key lent for the self-test; removed with the folder.
     lent: Option<Lent>,
     made_privsep: bool,
@@ -53,7 +59,7 @@ impl Sshd {
     /// # Errors
     /// [`ObserveError`], where there is none, or it refuses its configuration even so.
     pub fn find() -> Result<Self, ObserveError> {
-        let program = SSHD.iter().map(PathBuf::from).find(|p| p.exists()).ok_or(ObserveError::NoSshd)?;
+        let program = SSHD.into_iter().find(|path| Path::new(path).exists()).ok_or(ObserveError::NoSshd)?;
         let mut sshd = Self { program, lent: None, made_privsep: false };
         if sshd.test().is_ok() {
             return Ok(sshd);
@@ -67,6 +73,12 @@ impl Sshd {
         sshd.test().map(|()| sshd)
     }
 
+    /// The path of its program.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.program
+    }
+
     /// `sshd -t`: whether sshd would start.
     ///
     /// # Errors
@@ -75,23 +87,46 @@ impl Sshd {
         self.run(&["-t"]).map(|_| ())
     }
 
-    /// `sshd -T` for a login of `user`. Every criterion that a `Match` can name must be given, or sshd refuses.
+    /// The same with a copy of its configuration.
+    ///
+    /// # Errors
+    /// [`ObserveError::Refused`] with sshd's words.
+    pub fn test_copy(&self, copy: &Copy) -> Result<(), ObserveError> {
+        self.run(&["-t", "-f", &copy.main().to_string_lossy()]).map(|_| ())
+    }
+
+    /// `sshd -T` for a login of `user`.
     ///
     /// # Errors
     /// [`ObserveError::Refused`] with sshd's words.
     pub fn effective(&self, user: &str) -> Result<Effective, ObserveError> {
+        self.settings(user, &[])
+    }
+
+    /// The same with a copy of its configuration, and with a daemon's `-o`.
+    ///
+    /// # Errors
+    /// [`ObserveError::Refused`] with sshd's words.
+    pub fn effective_in(&self, copy: &Copy, options: &[String], user: &str) -> Result<Effective, ObserveError> {
+        let main = copy.main().to_string_lossy();
+        let options = options.iter().flat_map(|option| ["-o", option]);
+        self.settings(user, &["-f", &main].into_iter().chain(options).collect::<Vec<_>>())
+    }
+
+    /// Every criterion that a `Match` can name must be given, or sshd refuses.
+    fn settings(&self, user: &str, args: &[&str]) -> Result<Effective, ObserveError> {
         let login = format!("user={user},host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22");
-        let output = self.run(&["-T", "-C", &login])?;
+        let output = self.run(&[&["-T", "-C", &login], args].concat())?;
         Ok(Effective::new(&String::from_utf8_lossy(&output.stdout)))
     }
 
     fn run(&self, args: &[&str]) -> Result<Output, ObserveError> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(self.program);
         command.args(args);
         if let Some(Lent(dir)) = &self.lent {
             command.arg("-h").arg(dir.join("key"));
         }
-        let output = command.output().map_err(|e| ObserveError::Io(self.program.display().to_string(), e))?;
+        let output = command.output().map_err(|e| ObserveError::Io(self.program.to_owned(), e))?;
         if output.status.success() {
             return Ok(output);
         }
@@ -103,7 +138,7 @@ impl Sshd {
 
 impl Lent {
     fn new() -> Result<Self, ObserveError> {
-        let dir = PathBuf::from(format!("/run/iam-ssh-wire.{}", std::process::id()));
+        let dir = PathBuf::from(format!("{RUN}/{SCRATCH}key.{}", std::process::id()));
         let failed = |e| ObserveError::Io(dir.display().to_string(), e);
         std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(failed)?;
         let lent = Self(dir.clone());
@@ -131,33 +166,20 @@ impl Drop for Sshd {
     }
 }
 
-/// The configuration files that sshd reads.
-///
-/// # Errors
-/// Where one cannot be read: then nothing can be said about sshd.
-pub fn configuration() -> Result<Vec<ConfigFile>, ObserveError> {
-    files::included(Path::new(SSHD_CONFIG))
-}
-
-/// Every AuthorizedKeysCommand of somebody else that is configured anywhere on this system: in `configuration`, in
-/// any file below `/etc/ssh` that could become part of it, in units, in running daemons.
-///
-/// # Errors
-/// Where a file below `/etc/ssh` cannot be read.
-pub fn foreign_commands(configuration: &[ConfigFile]) -> Result<Vec<Setting>, ObserveError> {
-    let nearby = files::below(Path::new(SSH_FOLDER))?;
-    let units = files::units();
-    let mut found: Vec<Setting> = Vec::new();
-    for file in configuration.iter().chain(&nearby).chain(&units) {
-        for setting in other_commands(&file.path, &file.text) {
-            // Most files are seen twice: included, and below /etc/ssh.
-            if !found.contains(&setting) {
-                found.push(setting);
-            }
+/// The `-o` about AuthorizedKeysCommand that a daemon gets: by its unit or, where no unit has any, by what a running one
+/// shows.
+#[must_use]
+pub fn daemon_options() -> Vec<String> {
+    let read = |path: &str| files::read(Path::new(path)).ok().flatten();
+    for unit in files::units() {
+        let texts: Vec<&str> = unit.iter().map(String::as_str).collect();
+        let mut options = unit::options(&texts, read);
+        options.retain(|option| option.to_ascii_lowercase().trim_start().starts_with("authorizedkeyscommand"));
+        if !options.is_empty() {
+            return options;
         }
     }
-    found.extend(processes::other_commands(&SSHD));
-    Ok(found)
+    processes::options(&SSHD)
 }
 
 impl fmt::Display for ObserveError {

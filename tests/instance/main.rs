@@ -7,6 +7,7 @@ mod config;
 mod failures;
 mod index;
 mod lookup;
+mod manual;
 mod ordering;
 mod scene;
 mod store;

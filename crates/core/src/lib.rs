@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod key;
 pub mod keyline;
 pub mod name;
+pub mod offered;
 pub mod options;
 pub mod plan;
 pub mod prefix;

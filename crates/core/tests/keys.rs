@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use iam_ssh_core::{KeyError, KeyLine, KeyType, LineError, PublicKey, document};
+use iam_ssh_core::{KeyError, KeyLine, KeyType, LineError, PublicKey, document, offered};
 use proptest::prelude::*;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -87,6 +87,37 @@ fn known_locally(key: &str) -> bool {
         String::from_utf8_lossy(&Command::new("ssh").args(["-Q", "key-plain"]).output().unwrap().stdout).into_owned()
     });
     known.lines().any(|t| Some(t) == key.split(' ').next())
+}
+
+/// What sshd hands on as `%f`: also of certificates, and of keys that we refuse.
+#[test]
+fn whatever_is_offered_has_openssh_s_fingerprint() {
+    let of = |line: &str| {
+        let mut words = line.split(' ');
+        offered::fingerprint(words.next().unwrap(), words.next().unwrap())
+    };
+    let weak = generate("rsa", "1024");
+    assert!(PublicKey::from_openssh(&weak).is_err());
+    let dir = tempfile::tempdir().unwrap();
+    let authority = dir.path().join("ca");
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&authority).status().unwrap();
+    assert!(made.success());
+    for key in good_keys().iter().chain([&weak]).filter(|key| known_locally(key)) {
+        assert_eq!(of(key), ssh_keygen(key), "{key}");
+        std::fs::write(dir.path().join("k.pub"), format!("{key}\n")).unwrap();
+        let mut sign = Command::new("ssh-keygen");
+        sign.args(["-q", "-I", "id", "-n", "ec2-user", "-s"]).arg(&authority).arg(dir.path().join("k.pub"));
+        assert!(sign.status().unwrap().success(), "{key}");
+        let certificate = std::fs::read_to_string(dir.path().join("k-cert.pub")).unwrap();
+        assert!(certificate.contains("-cert-v01@openssh.com "), "{certificate}");
+        assert_eq!(of(&certificate), ssh_keygen(key), "the certificate of {key}");
+    }
+    for (key_type, base64) in
+        [("ssh-ed25519", "!"), ("ssh-ed25519-cert-v01@openssh.com", "AAAA"), ("x-cert-v01@openssh.com", "AAAA")]
+    {
+        assert_eq!(offered::fingerprint(key_type, base64), None, "{key_type}");
+    }
 }
 
 #[test]

@@ -4,11 +4,16 @@
 //! it is seen as such, never followed to be replaced.
 
 use super::error::WireError;
+use crate::sshd::chain::RECORD;
+use crate::sshd::observe::{RUN, SCRATCH};
+use crate::sshd::plan::Mode;
+use crate::sshd::sshrc::SSHRC;
+use crate::sshd::{DROP_IN, SSHD_CONFIG};
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 /// Held while files are looked at and changed. Only root can open it, so only root can make another wait.
 const LOCK: &str = "/run/iam-ssh-wire.lock";
@@ -22,14 +27,70 @@ pub(super) enum Found {
     Other(Option<String>),
 }
 
+/// The lock. What is in its file tells that sshd has yet to read what was changed; in `/run`, because a reboot tells sshd.
+/// It is there only as long as something depends on it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: Flock<File>,
+    /// Whether sshd has yet to read something.
+    lags: bool,
+}
+
 /// Waits until no other `iam-ssh` wires or unwires; until the answer is dropped, others wait.
-pub(super) fn lock() -> Result<Flock<File>, WireError> {
+pub(super) fn lock() -> Result<Lock, WireError> {
     let path = Path::new(LOCK);
     let failed = |error| WireError::Io(path.to_owned(), error);
     let mut open = OpenOptions::new();
     open.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-    let file = open.open(path).map_err(failed)?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
+    loop {
+        let file = open.open(path).map_err(failed)?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))?;
+        // Whoever held it may have removed it; then others lock the new one.
+        let inode = |meta: fs::Metadata| meta.ino();
+        if fs::symlink_metadata(path).map(inode).ok() == lock.metadata().map(inode).ok() {
+            sweep();
+            let lags = lock.metadata().is_ok_and(|meta| meta.len() > 0);
+            return Ok(Lock { file: lock, lags });
+        }
+    }
+}
+
+/// Removes what a run that was killed left half-written. Nobody else writes there: the lock is ours.
+fn sweep() {
+    for path in [DROP_IN, SSHD_CONFIG, SSHRC, RECORD] {
+        let _ = fs::remove_file(temporary(Path::new(path)));
+    }
+    for entry in fs::read_dir(RUN).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Lock {
+    /// Whether sshd has yet to read what was changed, by an earlier run that was ended before or by this one.
+    pub(super) fn sshd_lags(&self) -> bool {
+        self.lags
+    }
+
+    /// Notes that sshd has yet to read what will be changed now.
+    pub(super) fn note_change(&mut self) -> Result<(), WireError> {
+        self.lags = true;
+        self.file.write_all(b"changed\n").map_err(|error| WireError::Io(LOCK.into(), error))
+    }
+
+    /// Notes that sshd has read everything.
+    pub(super) fn note_read(&mut self) {
+        self.lags = false;
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.lags {
+            let _ = fs::remove_file(LOCK);
+        }
+    }
 }
 
 pub(super) fn read(path: &Path) -> Result<Found, WireError> {
@@ -44,14 +105,21 @@ pub(super) fn read(path: &Path) -> Result<Found, WireError> {
 }
 
 /// Writes a file whole or not at all: beside its place, synced, then renamed.
-pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), WireError> {
+pub(super) fn write(path: &Path, text: &str, mode: Mode) -> Result<(), WireError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    // Neither ends in .conf, so sshd never reads a half-written one.
-    let temporary = path.with_extension("iam-ssh-new");
+    let temporary = temporary(path);
     let _ = fs::remove_file(&temporary);
     let result = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        // The umask is the caller's, the mode is ours.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mode = match mode {
+            Mode::Ours(mode) => mode,
+            Mode::Kept => {
+                let meta = fs::symlink_metadata(path)?;
+                std::os::unix::fs::fchown(&file, Some(meta.uid()), Some(meta.gid()))?;
+                meta.mode() & 0o7777
+            }
+        };
+        // The umask is the caller's, the mode is not.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -62,6 +130,11 @@ pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), WireError>
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(|error| WireError::Io(path.to_owned(), error))
+}
+
+/// Does not end in .conf, so sshd never reads a half-written one.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("iam-ssh-new")
 }
 
 pub(super) fn remove(path: &Path) -> Result<(), WireError> {
@@ -91,10 +164,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("05-iam-ssh.conf");
         for text in ["one", "two"] {
-            write(&path, text, 0o600).unwrap();
+            write(&path, text, Mode::Ours(0o600)).unwrap();
             assert_eq!(read(&path).unwrap(), Found::Text(text.to_owned()));
         }
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&path, "three", Mode::Kept).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -9,13 +9,8 @@ use std::path::PathBuf;
 /// Why sshd was not wired or unwired. Nothing stays changed.
 #[derive(Debug)]
 pub enum WireError {
-    /// Another AuthorizedKeysCommand is configured; wiring would replace it, or did before the other one came.
-    OtherCommand {
-        /// All that were found.
-        found: Vec<Setting>,
-        /// Whether an earlier wiring of ours is in effect instead.
-        ours: bool,
-    },
+    /// Another AuthorizedKeysCommand could not be asked as sshd asks it; which, and why.
+    CannotChain(Vec<Setting>, String),
     /// The drop-in's place is taken by something that we did not write.
     Taken(PathBuf),
     /// Something that sshd will need is not there.
@@ -26,6 +21,8 @@ pub enum WireError {
     RolledBack(String),
     /// The drop-in has no effect for a login; the user and what is in effect instead.
     NoEffect(String, String),
+    /// sshd did not listen again after it was reloaded: what was seen, and how starting it again ended.
+    Died(String, Result<(), String>),
     /// A file could not be written or removed.
     Io(PathBuf, io::Error),
 }
@@ -34,29 +31,21 @@ impl WireError {
     /// Whether nothing failed, and iam-ssh held back for something of somebody else.
     #[must_use]
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::OtherCommand { .. } | Self::Taken(_))
+        matches!(self, Self::CannotChain(..) | Self::Taken(_))
     }
 }
 
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherCommand { found, ours } => {
+            Self::CannotChain(found, why) => {
                 let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let found = found.join(", ");
-                if *ours {
-                    return write!(
-                        f,
-                        "another AuthorizedKeysCommand is configured: {found}. sshd has room for one, and it runs \
-                         iam-ssh: the `Match all` block in {DROP_IN} wins over the other, which is not asked. Remove \
-                         the other, then run `iam-ssh wire`; or give way to it with `iam-ssh unwire`. Nothing was \
-                         changed"
-                    );
-                }
                 write!(
                     f,
-                    "another AuthorizedKeysCommand is configured: {found}. sshd has room for one; iam-ssh leaves it \
-                     alone and changes nothing. Remove it, then run `iam-ssh wire`"
+                    "another AuthorizedKeysCommand is configured: {}. sshd has room for one, and iam-ssh cannot ask this one \
+                     in sshd's stead: {why}. Change or remove it, or set `chain = false` to give it up, then run \
+                     `iam-ssh wire`. Nothing was changed",
+                    found.join(", ")
                 )
             }
             Self::Taken(path) => write!(
@@ -67,13 +56,21 @@ impl fmt::Display for WireError {
             ),
             Self::NotInstalled(what) => write!(f, "{what}: reinstall the package iam-ssh. Nothing was changed"),
             Self::Observe(error) => write!(f, "{error}. Mend that, then run `iam-ssh wire`. Nothing was changed"),
-            Self::RolledBack(words) => write!(f, "with {DROP_IN}, {words}. sshd is configured as before"),
+            Self::RolledBack(words) => write!(f, "with iam-ssh's settings, {words}. sshd is configured as before"),
             Self::NoEffect(user, instead) => write!(
                 f,
-                "{DROP_IN} has no effect for {} ({instead}). {SSHD_CONFIG} needs `Include \
-                 /etc/ssh/sshd_config.d/*.conf` as its first line. sshd is configured as before",
+                "neither {DROP_IN} nor a block at the end of {SSHD_CONFIG} would have an effect for {} ({instead}): an \
+                 earlier `Match` block or `Include` wins. Move it behind, then run `iam-ssh wire`. sshd is configured as \
+                 before",
                 shown(user)
             ),
+            Self::Died(words, again) => {
+                write!(f, "sshd did not come back when it was reloaded: {words}. Everything was put back as before")?;
+                match again {
+                    Ok(()) => write!(f, ", and sshd was started again"),
+                    Err(why) => write!(f, ", but SSHD DOES NOT RUN: start it by hand ({why})"),
+                }
+            }
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
@@ -86,14 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_about_another_command_is_true() {
+    fn what_is_said_tells_what_to_do() {
         let found = vec![Setting { place: "f:1".to_owned(), value: "/bin/a".to_owned() }];
-        let (not_wired, wired) = (
-            WireError::OtherCommand { found: found.clone(), ours: false }.to_string(),
-            WireError::OtherCommand { found, ours: true }.to_string(),
-        );
-        assert!([&not_wired, &wired].iter().all(|text| text.contains("/bin/a (f:1)")));
-        assert!(not_wired.contains("leaves it alone"), "{not_wired}");
-        assert!(wired.contains("wins over") && wired.contains("iam-ssh unwire"), "{wired}");
+        let cannot = WireError::CannotChain(found, "it takes %C".to_owned());
+        assert!(cannot.is_declined());
+        let text = cannot.to_string();
+        assert!(text.contains("/bin/a (f:1)") && text.contains("%C") && text.contains("chain = false"), "{text}");
+        let died = |again: Result<(), String>| WireError::Died("x".to_owned(), again).to_string();
+        assert!(died(Ok(())).contains("started again") && died(Err("y".to_owned())).contains("DOES NOT RUN"));
     }
 }

@@ -1,13 +1,14 @@
-//! Finds and reads the files that may configure sshd: what it includes, what lies below `/etc/ssh`, its units.
+//! Finds and reads the files that configure sshd: what sshd_config includes, and its units.
 //!
-//! Whatever cannot be read, or is too much to read, is an error: a file that was left out might hold a setting that
-//! wiring would replace.
+//! Whatever of sshd's own files cannot be read, or is too much to read, is an error: a file that was left out might
+//! hold a setting that wiring would replace. The files can be looked at as they would be after a change ([`Tree`]).
 
 use super::ObserveError;
 use crate::sshd::config::{ConfigFile, includes};
 use crate::sshd::glob;
 use nix::fcntl::OFlag;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,9 +17,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// Most files that are followed through `Include`.
 const MAX_FILES: usize = 512;
-/// Most entries and levels of `/etc/ssh`.
+/// Most files that a pattern may stand for.
 const MAX_ENTRIES: usize = 4096;
-const MAX_DEPTH: usize = 8;
 /// Largest file that is read, in bytes.
 const MAX_LEN: u64 = 1024 * 1024;
 
@@ -37,76 +37,114 @@ const UNITS: [&str; 11] = [
     "/run/systemd/generator.late",
 ];
 const UNIT_NAMES: [&str; 4] = ["ssh.service", "sshd.service", "ssh@.service", "sshd@.service"];
-const OPTION_FILES: [&str; 2] = ["/etc/default/ssh", "/etc/sysconfig/sshd"];
 
-/// A configuration file and all that it includes, as sshd finds them.
-///
-/// # Errors
-/// Where one cannot be read, or there are too many.
-pub fn included(main: &Path) -> Result<Vec<ConfigFile>, ObserveError> {
-    let mut found: Vec<ConfigFile> = Vec::new();
-    let mut pending = vec![(main.to_owned(), false)];
-    while let Some((path, scoped)) = pending.pop() {
-        if found.iter().any(|file| file.path == path && file.scoped == scoped) {
-            continue;
-        }
-        let Some(text) = read(&path)? else { continue };
-        if found.len() >= MAX_FILES {
-            return Err(ObserveError::TooMuch(main.to_owned(), "512 included files"));
-        }
-        for (pattern, in_match) in includes(&text) {
-            pending.extend(expand(&pattern)?.into_iter().map(|path| (path, scoped || in_match)));
-        }
-        found.push(ConfigFile { path, text, scoped });
-    }
-    Ok(found)
+/// sshd's files as they would be with some changed.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    /// By path: the text; `None` for a file that is not there any more.
+    changed: BTreeMap<PathBuf, Option<String>>,
 }
 
-/// Every file below a folder that is named like sshd's configuration, whether anything includes it or not.
-///
-/// # Errors
-/// Where one cannot be read, or there are too many.
-pub fn below(folder: &Path) -> Result<Vec<ConfigFile>, ObserveError> {
-    let mut found = Vec::new();
-    let mut entries = 0;
-    let mut pending = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = pending.pop() {
-        if depth > MAX_DEPTH {
-            return Err(ObserveError::TooMuch(folder, "8 levels of folders above it"));
-        }
-        for entry in list(&folder)? {
-            entries += 1;
-            if entries > MAX_ENTRIES {
-                return Err(ObserveError::TooMuch(folder, "4096 entries in and above it"));
-            }
-            let name = entry.file_name().unwrap_or_default();
-            // A link to a folder is not followed: it may lead anywhere. What sshd includes through it is found.
-            if entry.symlink_metadata().is_ok_and(|m| m.is_dir()) {
-                pending.push((entry, depth + 1));
-            } else if (name == "sshd_config" || name.as_bytes().ends_with(b".conf"))
-                && let Some(text) = read(&entry)?
-            {
-                found.push(ConfigFile { path: entry, text, scoped: false });
-            }
-        }
+impl Tree {
+    /// The same with this file changed, too; `None`: removed.
+    #[must_use]
+    pub fn with(mut self, path: &str, text: Option<String>) -> Self {
+        self.changed.insert(path.into(), text);
+        self
     }
-    Ok(found)
+
+    /// The text of a regular file; nothing where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is too large.
+    pub fn read(&self, path: &Path) -> Result<Option<String>, ObserveError> {
+        self.changed.get(path).map_or_else(|| read(path), |text| Ok(text.clone()))
+    }
+
+    /// The paths that match a pattern, by glob(3)'s rules and in its order: a wildcard stands for part of one name, in any
+    /// part of the path.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub fn expand(&self, pattern: &Path) -> Result<Vec<PathBuf>, ObserveError> {
+        let mut paths = expand(pattern)?;
+        paths.retain(|path| self.changed.get(path).is_none_or(Option::is_some));
+        let added = self.changed.iter().filter(|(path, text)| text.is_some() && stands_for(pattern, path));
+        paths.extend(added.map(|(path, _)| path.clone()));
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    /// A configuration file and all that it includes, as sshd finds them.
+    ///
+    /// # Errors
+    /// Where one cannot be read, or there are too many.
+    pub fn included(&self, main: &Path) -> Result<Vec<ConfigFile>, ObserveError> {
+        let mut found: Vec<ConfigFile> = Vec::new();
+        let mut pending = vec![(main.to_owned(), false)];
+        while let Some((path, scoped)) = pending.pop() {
+            if found.iter().any(|file| file.path == path && file.scoped == scoped) {
+                continue;
+            }
+            let Some(text) = self.read(&path)? else { continue };
+            if found.len() >= MAX_FILES {
+                return Err(ObserveError::TooMuch(main.to_owned(), "512 included files"));
+            }
+            for (pattern, in_match) in includes(&text) {
+                pending.extend(self.expand(&pattern)?.into_iter().map(|path| (path, scoped || in_match)));
+            }
+            found.push(ConfigFile { path, text, scoped });
+        }
+        Ok(found)
+    }
 }
 
-/// sshd's units and their settings files. What cannot be read is left out: systemd cannot read it either.
+/// Whether a pattern stands for a path that may not exist.
+fn stands_for(pattern: &Path, path: &Path) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.components().collect(), path.components().collect());
+    let one = |(pattern, part): (&Component<'_>, &Component<'_>)| match pattern {
+        Component::Normal(p) if glob::is_pattern(p.as_bytes()) => {
+            glob::matches(p.as_bytes(), part.as_os_str().as_bytes())
+        }
+        _ => pattern == part,
+    };
+    pattern.len() == path.len() && pattern.iter().zip(&path).all(one)
+}
+
+/// The texts of each unit of sshd with its settings files, in systemd's order. What cannot be read is left out: systemd
+/// cannot read it either.
 #[must_use]
-pub fn units() -> Vec<ConfigFile> {
-    let units = UNITS.iter().flat_map(|folder| UNIT_NAMES.map(|name| Path::new(folder).join(name)));
-    // `service.d` is for all services.
-    let snippets = units.clone().map(|unit| unit.with_extension("service.d"));
-    let snippets = snippets.chain(UNITS.iter().map(|folder| Path::new(folder).join("service.d")));
-    let snippets = snippets.filter_map(|folder| list(&folder).ok()).flatten();
-    let paths = OPTION_FILES.iter().map(PathBuf::from).chain(units.clone()).chain(snippets);
-    let file = |path: PathBuf| Some(ConfigFile { text: read(&path).ok()??, path, scoped: false });
-    paths.filter_map(file).collect()
+pub fn units() -> Vec<Vec<String>> {
+    UNIT_NAMES.iter().filter_map(|name| unit(name)).collect()
 }
 
-/// The paths that match a pattern, by glob(3)'s rules: a wildcard stands for part of one name, in any part of the path.
+fn unit(name: &str) -> Option<Vec<String>> {
+    let at = |name: &str| UNITS.iter().map(|folder| Path::new(folder).join(name)).collect::<Vec<_>>();
+    let file = at(name).into_iter().find(|path| path.symlink_metadata().is_ok())?;
+    // An alias shares the settings files of the unit that it leads to, and the other way round.
+    let same = |other: &str| other == name || at(other).iter().any(|path| leads_to_the_same(path, &file));
+    let folders = UNIT_NAMES.iter().filter(|name| same(name)).map(|name| format!("{name}.d"));
+    let folders: Vec<String> = folders.chain(std::iter::once("service.d".to_owned())).collect();
+    let mut snippets: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for folder in UNITS {
+        for folder in folders.iter().map(|name| Path::new(folder).join(name)) {
+            for path in list(&folder).unwrap_or_default() {
+                // Of two of the same name the first folder's counts; they are read in the order of their names.
+                if let (Some(name), Some("conf")) = (path.file_name(), path.extension().and_then(OsStr::to_str)) {
+                    snippets.entry(name.to_owned()).or_insert(path);
+                }
+            }
+        }
+    }
+    let texts = std::iter::once(file).chain(snippets.into_values()).filter_map(|path| read(&path).ok().flatten());
+    Some(texts.collect())
+}
+
+fn leads_to_the_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 fn expand(pattern: &Path) -> Result<Vec<PathBuf>, ObserveError> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.components() {
@@ -140,7 +178,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ObserveError> {
 }
 
 /// The text of a regular file; nothing where there is none.
-fn read(path: &Path) -> Result<Option<String>, ObserveError> {
+///
+/// # Errors
+/// Where it cannot be read, or is too large.
+pub fn read(path: &Path) -> Result<Option<String>, ObserveError> {
     let failed = |error| ObserveError::Io(path.display().to_string(), error);
     // Not blocking: a FIFO must not hold an installation.
     let file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
@@ -198,37 +239,33 @@ mod tests {
             ("deep", ""),
         ]);
         fs::create_dir(dir.path().join("d/folder.conf")).unwrap();
-        let found = names(&dir, included(&dir.path().join("sshd_config")));
+        let found = names(&dir, Tree::default().included(&dir.path().join("sshd_config")));
         assert_eq!(found, ["d/50-a.conf", "deep", "sshd_config", "teams/a/keys.conf", "teams/b/jeys.cnf"]);
     }
 
     #[test]
     fn what_a_match_block_includes_is_scoped() {
         let dir = folder(&[("main", "Include DIR/a\nMatch User x\nInclude DIR/b\n"), ("a", ""), ("b", "")]);
-        let found = included(&dir.path().join("main")).unwrap();
+        let found = Tree::default().included(&dir.path().join("main")).unwrap();
         assert!(found.iter().all(|file| file.scoped == file.path.ends_with("b")), "{found:?}");
     }
 
     #[test]
-    fn the_net_finds_what_nothing_includes() {
-        let dir = folder(&[
-            ("sshd_config", ""),
-            ("teams/a/b/keys.conf", ""),
-            (".hidden/x.conf", ""),
-            ("teams/sshd_config", ""),
-            ("moduli", ""),
-            ("sshd_config.dpkg-old", ""),
-        ]);
-        let found = names(&dir, below(dir.path()));
-        assert_eq!(found, [".hidden/x.conf", "sshd_config", "teams/a/b/keys.conf", "teams/sshd_config"]);
+    fn a_tree_can_be_looked_at_as_it_would_be() {
+        let dir = folder(&[("main", "Include DIR/d/*.conf\n"), ("d/20.conf", "x"), ("d/30.conf", "y")]);
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let tree = Tree::default().with(&at("d/10.conf"), Some("new".to_owned())).with(&at("d/30.conf"), None);
+        let tree = tree.with(&at("d/deep/10.conf"), Some(String::new())).with(&at("d/10.txt"), Some(String::new()));
+        let expanded = tree.expand(&dir.path().join("d/*.conf")).unwrap();
+        assert_eq!(expanded, [dir.path().join("d/10.conf"), dir.path().join("d/20.conf")]);
+        let found = tree.included(&dir.path().join("main")).unwrap();
+        assert!(found.iter().any(|file| file.text == "new") && found.iter().all(|file| file.text != "y"), "{found:?}");
     }
 
     #[test]
     fn too_much_is_an_error_not_silence() {
-        let dir = folder(&[("1/2/3/4/5/6/7/8/9/x.conf", "")]);
-        assert!(matches!(below(dir.path()), Err(ObserveError::TooMuch(..))));
         let dir = folder(&[("x.conf", &"# long\n".repeat(200_000))]);
-        assert!(matches!(below(dir.path()), Err(ObserveError::TooMuch(..))));
-        assert!(matches!(included(&dir.path().join("x.conf")), Err(ObserveError::TooMuch(..))));
+        let found = Tree::default().included(&dir.path().join("x.conf"));
+        assert!(matches!(found, Err(ObserveError::TooMuch(..))));
     }
 }

@@ -3,34 +3,41 @@
 //! Anybody can start a program that calls itself sshd with any arguments, so a process counts only if it is root's and
 //! its program is one that only root can have installed as sshd. A session's process is no daemon.
 
-use crate::sshd::Setting;
-use crate::sshd::config::other_command;
+use crate::sshd::config::shown_option;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Every AuthorizedKeysCommand other than ours and `none` on the command line of a daemon whose program is one of
-/// `programs`. A process that ends while it is looked at does not count.
+/// The options about AuthorizedKeysCommand that a daemon shows whose program is one of `programs`, as for `-o`. A process
+/// that ends while it is looked at does not count.
 #[must_use]
-pub fn other_commands(programs: &[&str]) -> Vec<Setting> {
+pub fn options(programs: &[&str]) -> Vec<String> {
+    let shown = |line: &String| {
+        let value = |keyword| Some(format!("{keyword} {}", shown_option(line, keyword)?));
+        ["AuthorizedKeysCommand", "AuthorizedKeysCommandUser"].into_iter().filter_map(value).collect::<Vec<_>>()
+    };
+    daemons(programs).iter().map(|(_, line)| shown(line)).find(|options| !options.is_empty()).unwrap_or_default()
+}
+
+/// Process id and command line of each of root's processes whose program is one of `programs`.
+#[must_use]
+pub fn daemons(programs: &[&str]) -> Vec<(i32, String)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let programs: Vec<PathBuf> = programs.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
     // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
     let root = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
     let here = root(Path::new("/"));
-    let processes = entries.flatten().filter(|e| e.file_name().to_str().is_some_and(|n| n.parse::<u32>().is_ok()));
-    processes
-        .filter_map(|entry| {
-            let process = entry.path();
-            let status = std::fs::read_to_string(process.join("status")).ok()?;
-            let exe = std::fs::read_link(process.join("exe")).ok()?;
-            let counts = is_roots(&status) && is_one_of(&exe, &programs) && root(&process.join("root/")) == here;
-            let line = std::fs::read(process.join("cmdline")).ok().filter(|_| counts)?;
-            let value = other_command(&String::from_utf8_lossy(&line))?;
-            Some(Setting { place: format!("process {}", entry.file_name().display()), value })
-        })
-        .collect()
+    let found = entries.flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let process = entry.path();
+        let status = std::fs::read_to_string(process.join("status")).ok()?;
+        let exe = std::fs::read_link(process.join("exe")).ok()?;
+        let counts = is_roots(&status) && is_one_of(&exe, &programs) && root(&process.join("root/")) == here;
+        let line = std::fs::read(process.join("cmdline")).ok().filter(|_| counts)?;
+        Some((pid, String::from_utf8_lossy(&line).into_owned()))
+    });
+    found.collect()
 }
 
 /// Whether the real and the effective user of a process are root, by its `/proc/PID/status`.

@@ -1,0 +1,275 @@
+//! `chain <user> <type> <base64>`: asks the AuthorizedKeysCommand that sshd would run without iam-ssh.
+//!
+//! The lookup becomes this program after a miss. Where the other command must run as its own user, sshd starts the
+//! lookup as root, which becomes this program at once: it runs the lookup as our user, and the other command after a miss,
+//! each as a child without any privilege of root's. What the other command prints is passed on as it is, if it ends well
+//! and in time; sshd would do the same.
+
+use super::call::{self, Log};
+use crate::audit::Event;
+use crate::exit::Exit;
+use crate::sshd::chain::{Offer, Other, RECORD, Record};
+use crate::sshd::{COMMAND, COMMAND_USER};
+use crate::trusted::{self, Trust, TrustError};
+use iam_ssh_core::offered;
+use iam_ssh_core::text::escape;
+use nix::unistd::{Uid, User};
+use std::ffi::{CString, OsString};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Where this program is installed.
+pub const PROGRAM: &str = "/usr/libexec/iam-ssh/chain";
+
+/// The first argument of the process that gives up root's privileges and becomes the other command.
+const RUN: &str = "/run";
+/// Time for the other command, which EC2 Instance Connect's own limit is, too.
+const TIME: Duration = Duration::from_secs(5);
+/// Time for our own lookup; its own alarm is earlier, whatever its deadline.
+const LOOKUP: Duration = Duration::from_secs(64);
+/// Most that is taken from a child, in bytes.
+const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
+/// Between two looks whether a child has ended.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Longest text of somebody else's in a log line, in bytes.
+const SHOWN: usize = 300;
+
+/// Reads the record; nothing where there is none.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn record() -> Result<Option<Record>, String> {
+    match trusted::read(Path::new(RECORD), Trust::ROOT) {
+        Ok(text) => Record::parse(&text).map(Some).map_err(|why| format!("{RECORD}: {why}; run `iam-ssh wire`")),
+        Err(TrustError::Missing(_)) => Ok(None),
+        Err(error) => Err(format!("{error}; run `iam-ssh wire`")),
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let log = Log::open();
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let texts: Option<Vec<&str>> = args.iter().map(|arg| arg.to_str()).collect();
+    let exit = match texts.as_deref() {
+        Some([run, user, key_type, key]) if *run == RUN => become_other(user, key_type, key, &log),
+        Some([user, key_type, key]) => ask(user, key_type, key, &log),
+        _ => {
+            let _ = writeln!(io::stderr(), "usage: chain <user> <key type> <base64 key>");
+            Exit::Usage
+        }
+    };
+    exit.into()
+}
+
+/// Our lookup first, where that was left to this program; then the other command.
+fn ask(login: &str, key_type: &str, key: &str, log: &Log) -> Exit {
+    let record = record().unwrap_or_else(|why| {
+        log.tell(&Event::error(why));
+        None
+    });
+    let mut exit = Exit::Ok;
+    call::limit(LOOKUP);
+    if nix::unistd::geteuid().is_root() {
+        match lookup(login, key_type, key) {
+            Ok(ended) if !ended.status.success() => exit = Exit::Failed,
+            Ok(ended) if ended.output.is_empty() => {}
+            Ok(ended) => return print(&ended.output, log),
+            Err(why) => {
+                log.tell(&Event::error(format!("cannot run {COMMAND}: {why}")));
+                exit = Exit::Failed;
+            }
+        }
+    }
+    let Some(other) = record.as_ref().and_then(|record| record.for_login(login)) else { return exit };
+    call::limit(TIME);
+    let started = Instant::now();
+    let output = match run_other(login, key_type, key) {
+        Ok(ended) if ended.status.success() => ended.output,
+        Ok(ended) => {
+            failed(log, other, &format!("{}, so what it printed does not count", ended.status));
+            return Exit::Failed;
+        }
+        Err(why) => {
+            failed(log, other, &why);
+            return Exit::Failed;
+        }
+    };
+    if output.is_empty() {
+        return exit;
+    }
+    let exit = print(&output, log);
+    if let Some(fingerprint) = holds(&output, key).then(|| offered::fingerprint(key_type, key)).flatten() {
+        log.send(&Event::OfferedByOther {
+            login: login.to_owned(),
+            command: other.program(),
+            fingerprint,
+            took: started.elapsed(),
+            sshd_pid: nix::unistd::getppid().as_raw().unsigned_abs(),
+        });
+    }
+    exit
+}
+
+fn failed(log: &Log, other: &Other, why: &str) {
+    let command = escape(other.command.as_bytes(), SHOWN);
+    log.tell(&Event::warning(format!("the other AuthorizedKeysCommand, `{command}`, was asked: {why}")));
+}
+
+/// Whether lines of authorized_keys hold a key.
+fn holds(output: &[u8], key: &str) -> bool {
+    output.split(u8::is_ascii_whitespace).any(|word| word == key.as_bytes())
+}
+
+/// What a child did.
+struct Ended {
+    output: Vec<u8>,
+    status: ExitStatus,
+}
+
+/// Runs our lookup as our user. It is told which process is sshd's, and that it need not ask the other command.
+fn lookup(login: &str, key_type: &str, key: &str) -> Result<Ended, String> {
+    let user = account(COMMAND_USER)?;
+    let mut command = Command::new(COMMAND);
+    command.args([login, key_type, key, &nix::unistd::getppid().to_string()]);
+    // With the user's id, std also gives up root's groups.
+    command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    run(command, LOOKUP)
+}
+
+/// Runs the other command, in a process that first becomes its user.
+fn run_other(login: &str, key_type: &str, key: &str) -> Result<Ended, String> {
+    let mut command = Command::new(PROGRAM);
+    command.args([RUN, login, key_type, key]);
+    run(command, TIME)
+}
+
+/// Runs a child to its end and takes what it prints. One that does not end in time is killed, with all that it started.
+fn run(mut command: Command, time: Duration) -> Result<Ended, String> {
+    let until = Instant::now() + time;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let result = take(&mut child, until);
+    if result.is_err() {
+        if let Ok(group) = i32::try_from(child.id()) {
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = child.wait();
+    }
+    result
+}
+
+fn take(child: &mut Child, until: Instant) -> Result<Ended, String> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd as _;
+    let late = || "it did not end in time".to_owned();
+    let mut stdout = child.stdout.take().ok_or("it has no output")?;
+    let mut output = Vec::new();
+    loop {
+        let left = until.checked_duration_since(Instant::now()).ok_or_else(late)?;
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(late()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let mut part = [0; 16 * 1024];
+        match stdout.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => output.extend_from_slice(part.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        if u64::try_from(output.len()).is_ok_and(|length| length > MAX_OUTPUT) {
+            return Err("it printed more than 16 MiB".to_owned());
+        }
+    }
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            return Ok(Ended { output, status });
+        }
+        if Instant::now() >= until {
+            return Err(late());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn print(output: &[u8], log: &Log) -> Exit {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(output).and_then(|()| stdout.flush()) {
+        Ok(()) => Exit::Ok,
+        // The reader has what it wanted, or is gone.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            log.tell(&Event::error(format!("cannot print the keys: {error}")));
+            Exit::Failed
+        }
+    }
+}
+
+/// Becomes the other command: its user, its environment as sshd makes it, its arguments. Comes back only where that fails.
+fn become_other(login: &str, key_type: &str, key: &str, log: &Log) -> Exit {
+    let Ok(Some(record)) = record() else { return Exit::Failed };
+    let Some(other) = record.for_login(login) else { return Exit::Ok };
+    let error = match prepared(other, login, key_type, key) {
+        Ok(mut command) => command.exec().to_string(),
+        Err(why) => why,
+    };
+    failed(log, other, &format!("it cannot be run: {error}; if it is gone, run `iam-ssh wire`"));
+    Exit::Failed
+}
+
+fn prepared(other: &Other, login: &str, key_type: &str, key: &str) -> Result<Command, String> {
+    let fingerprint = offered::fingerprint(key_type, key).ok_or("what was offered is no key")?;
+    let mut offer = Offer { login, key_type, key, fingerprint: &fingerprint, home: "", uid: 0 };
+    let user = if nix::unistd::geteuid().is_root() && other.needs_its_user() {
+        account(&other.account(&offer))?
+    } else if nix::unistd::geteuid().is_root() {
+        account(COMMAND_USER)?
+    } else if other.needs_its_user() {
+        return Err("sshd does not run iam-ssh as root, which this command needs".to_owned());
+    } else {
+        User::from_uid(Uid::current()).ok().flatten().ok_or("our own user is unknown")?
+    };
+    let login_user = if other.asks_for_account() { Some(account(login)?) } else { None };
+    let home = login_user.as_ref().map(|user| user.dir.to_string_lossy().into_owned()).unwrap_or_default();
+    offer.home = &home;
+    offer.uid = login_user.map_or(0, |user| user.uid.as_raw());
+    let mut words = other.arguments(&offer).into_iter();
+    let program = words.next().unwrap_or_default();
+    trusted::check_program(Path::new(&program), Trust::ROOT).map_err(|error| error.to_string())?;
+    if nix::unistd::geteuid().is_root() {
+        give_up_root(&user)?;
+    }
+    // What this process is waiting for is gone when its parent is. Last, because a change of user resets it.
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    let mut command = Command::new(program);
+    command.args(words).env_clear().current_dir("/");
+    // As sshd makes it: these two it hands on, the others are the user's.
+    command.envs(["PATH", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env("HOME", &user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
+    Ok(command)
+}
+
+/// In this order; each is an error, because none may be left out.
+fn give_up_root(user: &User) -> Result<(), String> {
+    let name = CString::new(user.name.as_str()).map_err(|error| error.to_string())?;
+    let given_up = nix::unistd::initgroups(&name, user.gid)
+        .and_then(|()| nix::unistd::setgid(user.gid))
+        .and_then(|()| nix::unistd::setuid(user.uid));
+    given_up.map_err(|error| format!("cannot become the user {}: {error}", user.name))
+}
+
+fn account(name: &str) -> Result<User, String> {
+    let escaped = || escape(name.as_bytes(), 64);
+    match User::from_name(name) {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => Err(format!("there is no user {}", escaped())),
+        Err(error) => Err(format!("the user {} cannot be looked up: {error}", escaped())),
+    }
+}
