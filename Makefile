@@ -3,14 +3,20 @@
 
 IAM_SSH_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iam-ssh
 CARGO_TARGET_DIR ?= $(IAM_SSH_CACHE)/target
+IAM_SSH_REPOSITORY ?= $(IAM_SSH_CACHE)/repository
 export IAM_SSH_CACHE CARGO_TARGET_DIR
 RIG := tests/rig
 
-.PHONY: setup build deb lambda test demo lint bench clean
+.PHONY: setup build deb rpm repo lambda test demo lint bench clean
 
 setup: ; @$(RIG)/setup                  # what tests, demo and benchmark need: packages, moto, root file systems, cargo-deb
 build: ; @$(RIG)/build dev              # everything, unoptimised
 deb:   ; @$(RIG)/setup && $(RIG)/build deb     # the package for instances
+rpm:   ; @$(RIG)/setup && $(RIG)/build rpm     # the same for RPM systems
+repo:                                   # both as signed repositories, in $(IAM_SSH_REPOSITORY): tests/rig/repository
+	@: "$${IAM_SSH_SIGNING_KEY:?names the secret key in your gpg that signs (gpg --list-secret-keys)}"
+	@$(RIG)/setup && $(RIG)/build rpm
+	@$(RIG)/repository "$(IAM_SSH_REPOSITORY)" "$(CARGO_TARGET_DIR)/debian/iam-ssh.deb" "$(CARGO_TARGET_DIR)/rpm/iam-ssh.rpm"
 lambda: ; @$(RIG)/setup && $(RIG)/build lambda # the sync's zip for AWS Lambda
 test:  ; @$(RIG)/test                   # unit, property and end-to-end tests
 demo:  ; @$(RIG)/program demo           # the whole path, explained step by step
