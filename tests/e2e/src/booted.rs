@@ -36,8 +36,18 @@ impl BootedMachine {
     /// When systemd does not come up.
     #[must_use]
     pub fn boot(world: &World, suite: Suite) -> Self {
-        let directory = world.machine_dir();
-        let root = overlay(suite, &directory);
+        let machine = Self::boot_image(world, &overlay(suite, &world.machine_dir()));
+        machine.add_user("ec2-user");
+        machine.wait_for_sshd();
+        machine
+    }
+
+    /// Boots what a [`Machine`](crate::Machine) left, and waits until all that starts at boot has.
+    ///
+    /// # Panics
+    /// When systemd does not come up.
+    #[must_use]
+    pub fn boot_image(world: &World, root: &Path) -> Self {
         let name = format!("iam-ssh-e2e-{}", std::process::id());
         let cgroups = Cgroups::make(&name);
         let console = unlinked();
@@ -59,18 +69,15 @@ impl BootedMachine {
             &name,
             "-D",
         ]);
-        let mut nspawn = Daemon::start(shell.arg(&root).env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1"), &console);
+        let mut nspawn = Daemon::start(shell.arg(root).env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1"), &console);
         let leader = wait_for(BOOT, || {
             assert!(nspawn.ended().is_none(), "systemd-nspawn ended: {}", text(&console));
             leader_of(nspawn.id()).filter(|leader| is_up(*leader))
         });
         let leader = leader.unwrap_or_else(|| panic!("systemd is not up after {BOOT:?}: {}", text(&console)));
         let enter = ["nsenter", "-t", &leader.to_string(), "-m", "-u", "-i", "-p", "-C", "--"].map(str::to_owned);
-        let debian = Debian::new(world.scratch(), &root, enter.into());
-        let machine = Self { debian, leader, nspawn, _cgroups: cgroups };
-        machine.add_user("ec2-user");
-        machine.wait_for_sshd();
-        machine
+        let debian = Debian::new(world.scratch(), root, enter.into());
+        Self { debian, leader, nspawn, _cgroups: cgroups }
     }
 
     /// The journal since boot, one line a message.

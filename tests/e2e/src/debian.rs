@@ -97,8 +97,27 @@ impl Debian {
     /// Installs the package under test, as an administrator does.
     #[must_use]
     pub fn install(&self) -> Outcome {
-        std::fs::copy(inputs::deb(), self.path("/root/iam-ssh.deb")).expect("a copy of the package");
-        self.run("DEBIAN_FRONTEND=noninteractive apt-get install -q -y /root/iam-ssh.deb 2>&1")
+        self.install_deb(&inputs::deb(), "")
+    }
+
+    /// Installs another package, or another version of it, with these further options for apt.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn install_deb(&self, deb: &Path, options: &str) -> Outcome {
+        std::fs::copy(deb, self.path("/root/iam-ssh.deb")).expect("a copy of the package");
+        self.run(&format!("DEBIAN_FRONTEND=noninteractive apt-get install -q -y {options} /root/iam-ssh.deb 2>&1"))
+    }
+
+    /// The same by dpkg alone, which is quicker: also an older version, or the same one again. Edited configuration files stay.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn dpkg_install(&self, deb: &Path) -> Outcome {
+        std::fs::copy(deb, self.path("/root/iam-ssh.deb")).expect("a copy of the package");
+        self.run("DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold -i /root/iam-ssh.deb 2>&1")
     }
 
     /// Removes it; its configuration stays.
@@ -128,6 +147,12 @@ impl Debian {
     /// A client of this system's sshd.
     #[must_use]
     pub fn login(&self, user: &str) -> Login {
+        self.client(user).quick()
+    }
+
+    /// The same with the key exchange that such a client prefers, for measurements.
+    #[must_use]
+    pub fn client(&self, user: &str) -> Login {
         Login::new(user, &self.scratch)
     }
 

@@ -5,10 +5,10 @@
 use std::ops::Deref;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::debian::{Debian, overlay};
@@ -44,6 +44,21 @@ impl Machine {
         let machine = Self { debian: Debian::new(world.scratch(), &root, enter.into()), recorder, _init: init };
         machine.add_user("ec2-user");
         machine
+    }
+
+    /// Ends it, as the making of an image ends, and leaves its file system: for [`BootedMachine::boot_image`](crate::BootedMachine).
+    ///
+    /// # Panics
+    /// When something of it goes on.
+    #[must_use]
+    pub fn into_image(self) -> PathBuf {
+        let root = self.root().to_owned();
+        drop(self);
+        // At once, whoever is still about to let go of them.
+        for below in ["proc", "sys", "dev/pts", "dev/shm", "dev", "run"] {
+            umount2(&root.join(below), MntFlags::MNT_DETACH).unwrap_or_else(|error| panic!("{below}: {error}"));
+        }
+        root
     }
 
     /// Starts sshd on port 22 of the world and waits until it greets.

@@ -61,7 +61,8 @@ impl std::fmt::Display for Outcome {
 }
 
 /// A command that dies with this thread and sees nothing of this process's environment.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+#[must_use]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).env_clear().env("PATH", PATH).env("LC_ALL", "C.UTF-8");
     command.env("AWS_EC2_METADATA_DISABLED", "true");

@@ -33,6 +33,11 @@ impl Login {
         login.option(&format!("UserKnownHostsFile={}", hosts.display()))
     }
 
+    /// The same with the cheap key exchange: OpenSSH's first choice takes 130 ms, longer than the rest of a login.
+    pub(crate) fn quick(self) -> Self {
+        self.option("KexAlgorithms=curve25519-sha256")
+    }
+
     /// Offers a key, after those already given.
     #[must_use]
     pub fn key(self, key: &Key) -> Self {

@@ -140,11 +140,10 @@ impl<'a> Trial<'a> {
         self.machine.lookup(&["ec2-user", key.kind(), key.base64()])
     }
 
-    /// A client without a key. Its key exchange is the cheap one: OpenSSH's first choice takes longer than the rest of a login, and a row
-    /// has several.
+    /// A client without a key.
     #[must_use]
     pub fn client(&self) -> Login {
-        self.machine.login("ec2-user").option("KexAlgorithms=curve25519-sha256")
+        self.machine.login("ec2-user")
     }
 
     /// A login with this key.

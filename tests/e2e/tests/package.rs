@@ -92,34 +92,18 @@ fn an_sshrc_of_the_administrators_own_is_not_touched() {
 }
 
 #[test]
-fn another_authorized_keys_command_is_left_in_charge() {
-    let world = World::new();
-    let jane = world.key("jane@example.org", KeyKind::Ed25519);
-    let machine = Machine::boot(&world, Suite::Bookworm);
-    machine.write("/usr/local/sbin/other-keys", format!("#!/bin/sh\necho '{}'\n", jane.line()), 0o755);
-    let setting = "AuthorizedKeysCommand /usr/local/sbin/other-keys\nAuthorizedKeysCommandUser nobody\n";
-    machine.write("/etc/ssh/sshd_config.d/50-other.conf", setting, 0o600);
-    let before = machine.sh("find /etc/ssh/sshd_config.d /etc/ssh/sshd_config -type f -exec sha256sum {} +");
-    let told = machine.install();
-    assert!(told.expect_ok().contains("/usr/local/sbin/other-keys"), "it says which command is in charge: {told}");
-    assert_eq!(machine.sh("find /etc/ssh/sshd_config.d /etc/ssh/sshd_config -type f -exec sha256sum {} +"), before);
-    machine.start_sshd();
-    machine.login("ec2-user").key(&jane).run("true").expect_ok();
-}
-
-#[test]
-fn a_match_block_with_its_own_command_is_seen_too() {
+fn another_authorized_keys_command_is_named_and_its_files_stay() {
     let world = World::new();
     let machine = Machine::boot(&world, Suite::Bookworm);
     machine.write("/usr/local/sbin/other-keys", "#!/bin/sh\n", 0o755);
-    let mut config = machine.read("/etc/ssh/sshd_config").unwrap();
-    config.push_str(
-        "Match User ec2-user\n AuthorizedKeysCommand /usr/local/sbin/other-keys\n AuthorizedKeysCommandUser nobody\n",
-    );
-    machine.write("/etc/ssh/sshd_config", &config, 0o644);
+    let setting = "AuthorizedKeysCommand /usr/local/sbin/other-keys\nAuthorizedKeysCommandUser nobody\n";
+    machine.write("/etc/ssh/sshd_config.d/50-other.conf", setting, 0o600);
+    let theirs = || machine.sh("cd /etc/ssh && sha256sum sshd_config sshd_config.d/50-other.conf");
+    let before = theirs();
     let told = machine.install();
-    assert!(told.expect_ok().contains("/usr/local/sbin/other-keys"), "{told}");
-    assert_eq!(machine.read(DROP_IN), None);
+    assert!(told.expect_ok().contains("/usr/local/sbin/other-keys"), "it says which command was in charge: {told}");
+    assert_eq!(theirs(), before);
+    assert!(machine.read(DROP_IN).is_some());
 }
 
 #[test]
@@ -139,15 +123,29 @@ fn a_broken_sshd_configuration_is_not_made_worse() {
     assert!(machine.read(DROP_IN).is_some());
 }
 
+/// Amazon Linux 2 and RHEL 8 read no drop-ins: there it is a block at the end of sshd_config, after whatever else stands there.
 #[test]
-fn without_an_include_it_says_so_and_holds_back() {
+fn without_an_include_a_block_in_sshd_config_does() {
     let world = World::new();
+    let john = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &john);
+    world.imds();
     let machine = Machine::boot(&world, Suite::Bookworm);
-    machine.run("sed -i /^Include/d /etc/ssh/sshd_config").expect_ok();
+    let ends = "printf 'Match User games\\n X11Forwarding no' >>/etc/ssh/sshd_config && chmod 600 /etc/ssh/sshd_config";
+    machine.run(&format!("sed -i /^Include/d /etc/ssh/sshd_config && {ends}")).expect_ok();
     let before = login_files(&machine);
+    let settings = machine.sh("sshd -T -C user=games,host=h,addr=127.0.0.1");
     let told = machine.install();
-    assert!(told.stdout.contains("Include"), "{told}");
-    assert_eq!(login_files(&machine), before, "{told}");
+    assert!(!told.expect_ok().contains("does not use it"), "{told}");
+    machine.configure(&configuration(&world.double().url(), USERS));
+    machine.start_sshd();
+    machine.login("ec2-user").key(&john).run("true").expect_ok();
+    let wired = login_files(&machine);
+    machine.run("iam-ssh wire && dpkg -i /root/iam-ssh.deb").expect_ok();
+    assert_eq!(login_files(&machine), wired, "once is enough");
+    machine.remove().expect_ok();
+    assert_eq!(login_files(&machine), before);
+    assert_eq!(machine.sh("sshd -T -C user=games,host=h,addr=127.0.0.1"), settings);
 }
 
 fn is_reloaded_not_restarted(suite: Suite) {
@@ -184,6 +182,32 @@ fn a_running_sshd_is_reloaded_on_bookworm() {
 #[test]
 fn a_running_sshd_is_reloaded_on_trixie() {
     is_reloaded_not_restarted(Suite::Trixie);
+}
+
+#[test]
+fn the_package_can_be_removed_without_its_program() {
+    let world = World::new();
+    let machine = BootedMachine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    machine.run("rm /usr/bin/iam-ssh").expect_ok();
+    let told = machine.remove();
+    assert!(told.expect_ok().contains(DROP_IN), "{told}");
+    assert_eq!(machine.read(DROP_IN), None);
+    machine.wait_for_sshd();
+    assert!(machine.journal().contains("Reloaded ssh.service"), "{}", machine.journal());
+    assert_eq!(machine.sh("systemctl is-active ssh"), "active\n");
+}
+
+#[test]
+fn a_drop_in_of_somebody_else_outlives_a_package_without_its_program() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    machine.run("iam-ssh unwire").expect_ok();
+    machine.write(DROP_IN, "X11Forwarding no\n", 0o600);
+    machine.run("rm /usr/bin/iam-ssh").expect_ok();
+    machine.remove().expect_ok();
+    assert_eq!(machine.read(DROP_IN).as_deref(), Some("X11Forwarding no\n"));
 }
 
 /// What runs at every login is small: no SDK, no TLS, no runtime, nothing to link first.

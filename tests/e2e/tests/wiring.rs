@@ -1,13 +1,14 @@
-//! `iam-ssh wire` and `unwire` on machines where somebody else was first: nothing of theirs is replaced, and what is said is true.
+//! `iam-ssh wire` and `unwire` on machines where somebody else was first: nothing of theirs is changed, and what is said is true.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::Duration;
 
-use iam_ssh_e2e::{BootedMachine, Debian, Machine, Suite, World};
+use iam_ssh_e2e::{Debian, Machine, Outcome, Suite, World};
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
 const SSHRC: &str = "/etc/ssh/sshrc";
 const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
+const RECORD: &str = "/etc/iam-ssh/wired.toml";
 const OTHER: &str = "/usr/local/sbin/other-keys";
 
 /// A machine with the package, unwired, and a command of somebody else that nothing uses yet.
@@ -52,6 +53,27 @@ fn wires(debian: &Debian) -> String {
     told.said()
 }
 
+/// `iam-ssh wire` finds somebody else's command, says so and records it; `unwire` leaves no trace of that.
+#[track_caller]
+fn takes_over(debian: &Debian) {
+    let before = ssh_files(debian);
+    let said = wires(debian);
+    assert!(said.contains(OTHER), "{said}");
+    let record = debian.read(RECORD).expect("a record of it");
+    assert!(record.contains(OTHER) && record.contains("nobody"), "{record}");
+    debian.run("iam-ssh unwire").expect_ok();
+    assert_eq!((ssh_files(debian), debian.read(RECORD)), (before, None));
+}
+
+/// `iam-ssh wire` finds nothing of somebody else's.
+#[track_caller]
+fn finds_nothing(debian: &Debian) {
+    let said = wires(debian);
+    assert!(!said.contains(OTHER), "{said}");
+    assert_eq!(debian.read(RECORD), None, "{said}");
+    debian.run("iam-ssh unwire").expect_ok();
+}
+
 #[test]
 fn another_command_is_found_however_it_is_written() {
     let world = World::new();
@@ -59,15 +81,43 @@ fn another_command_is_found_however_it_is_written() {
     let config = machine.read(SSHD_CONFIG).unwrap();
     for setting in [
         format!("\"AuthorizedKeysCommand\" {OTHER}\nAuthorizedKeysCommandUser nobody"),
+        format!("authorizedkeyscommand={OTHER} %u\nAuthorizedKeysCommandUser = nobody"),
         format!("Match User games\n \"authorizedkeyscommand\" {OTHER}\n AuthorizedKeysCommandUser nobody"),
+    ] {
+        append(&machine, &setting);
+        machine.run("sshd -t").expect_ok();
+        takes_over(&machine);
+        machine.write(SSHD_CONFIG, &config, 0o644);
+    }
+    finds_nothing(&machine);
+}
+
+/// What nobody but sshd can know when the other one should be asked stays in charge.
+#[test]
+fn another_command_that_could_not_be_asked_is_left_alone() {
+    let world = World::new();
+    let machine = unwired(&world, Suite::Bookworm);
+    let config = machine.read(SSHD_CONFIG).unwrap();
+    for setting in [
         format!("Match LocalPort 2222\n Authorized\"KeysCommand\" {OTHER}\n AuthorizedKeysCommandUser nobody"),
+        format!("Match Address 10.0.0.0/8\n AuthorizedKeysCommand {OTHER}\n AuthorizedKeysCommandUser nobody"),
+        format!(
+            "Match User games Address 10.0.0.0/8\n AuthorizedKeysCommand {OTHER}\n AuthorizedKeysCommandUser nobody"
+        ),
+        format!("Match User *,!root\n AuthorizedKeysCommand {OTHER}\n AuthorizedKeysCommandUser nobody"),
+        format!("Match Group games\n AuthorizedKeysCommand {OTHER}\n AuthorizedKeysCommandUser nobody"),
     ] {
         append(&machine, &setting);
         machine.run("sshd -t").expect_ok();
         holds_back(&machine, 3, &[OTHER, SSHD_CONFIG]);
         machine.write(SSHD_CONFIG, &config, 0o644);
     }
-    wires(&machine);
+    for token in ["%C", "%D"] {
+        append(&machine, &format!("AuthorizedKeysCommand {OTHER} {token}\nAuthorizedKeysCommandUser nobody"));
+        holds_back(&machine, 3, &[OTHER, token]);
+        machine.write(SSHD_CONFIG, &config, 0o644);
+    }
+    finds_nothing(&machine);
 }
 
 #[test]
@@ -80,21 +130,24 @@ fn another_command_is_found_wherever_it_stands() {
     append(&machine, "\"Include\" \"/etc/te?ms/*/ke[x-z]s\"");
     machine.write("/etc/teams/a/keys", &setting, 0o644);
     assert!(machine.sh("sshd -T -C user=games,host=h,addr=127.0.0.1").contains(OTHER));
-    holds_back(&machine, 3, &[OTHER, "/etc/teams/a/keys:2"]);
+    takes_over(&machine);
     machine.write(SSHD_CONFIG, &config, 0o644);
-    // Below /etc/ssh it need not be included at all; in sshd's units likewise.
-    for place in [
-        "/etc/ssh/teams/a/keys.conf",
-        "/etc/ssh/sshd_config.d/.hidden.conf",
-        "/run/systemd/system/ssh.service.d/other.conf",
-        "/run/systemd/generator/sshd.service",
-        "/usr/local/lib/systemd/system/ssh.service",
-    ] {
-        machine.write(place, format!("ExecStart=/usr/sbin/sshd -D -o \"AuthorizedKeysCommand {OTHER} %%u\"\n"), 0o644);
-        holds_back(&machine, 3, &[OTHER, place]);
-        machine.run(&format!("rm {place}")).expect_ok();
+    let setting = format!("AuthorizedKeysCommand {OTHER}\nAuthorizedKeysCommandUser nobody\n");
+    machine.write("/etc/ssh/sshd_config.d/60-other.conf", &setting, 0o600);
+    takes_over(&machine);
+    does(&machine, "rm /etc/ssh/sshd_config.d/60-other.conf");
+    // What systemd would start sshd with.
+    for place in ["/run/systemd/system/ssh.service.d/other.conf", "/usr/local/lib/systemd/system/ssh.service"] {
+        let options = format!("-o \"AuthorizedKeysCommand {OTHER} %%u\" -o AuthorizedKeysCommandUser=nobody");
+        machine.write(place, format!("[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D {options}\n"), 0o644);
+        takes_over(&machine);
+        does(&machine, &format!("rm {place}"));
     }
-    wires(&machine);
+    // What sshd does not read does not count.
+    for place in ["/etc/ssh/teams/a/keys.conf", "/etc/ssh/sshd_config.d/.hidden.conf", "/etc/ssh/sshd_config.d/off"] {
+        machine.write(place, &setting, 0o644);
+        finds_nothing(&machine);
+    }
 }
 
 #[test]
@@ -102,9 +155,9 @@ fn a_running_sshds_own_options_are_seen() {
     let world = World::new();
     let machine = unwired(&world, Suite::Bookworm);
     does(&machine, &format!("/usr/sbin/sshd -o 'AuthorizedKeysCommand {OTHER}' -oAuthorizedKeysCommandUser=nobody"));
-    holds_back(&machine, 3, &[OTHER, "process"]);
+    takes_over(&machine);
     does(&machine, "kill $(cat /run/sshd.pid); while [ -e /run/sshd.pid ]; do sleep 0.05; done");
-    wires(&machine);
+    finds_nothing(&machine);
 }
 
 /// Who calls a program sshd does not thereby stop the wiring, or write to root's terminal.
@@ -128,13 +181,28 @@ fn a_process_of_somebody_else_does_not_count() {
 fn no_foreign_text_reaches_the_terminal_as_it_is() {
     let world = World::new();
     let machine = unwired(&world, Suite::Bookworm);
-    let evil = format!("AuthorizedKeysCommand {OTHER}\u{1b}]0;owned\u{7}\u{9b}31m {}", "y".repeat(2000));
-    machine.write("/etc/ssh/x\u{1b}[2J.conf", evil, 0o644);
+    let evil = format!("{OTHER}\u{1b}]0;owned\u{7}\u{9b}31m {}", "y".repeat(2000));
+    let is_printable = |told: &Outcome| {
+        assert!(told.said().bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)), "{:?}", told.said());
+        assert!(told.said().len() < 2000, "{told}");
+    };
+    let file = "/etc/ssh/sshd_config.d/x\u{1b}[2J.conf";
+    for matched in ["", "Match LocalPort 2222\n"] {
+        machine.write(
+            file,
+            format!("{matched}AuthorizedKeysCommand {evil}\nAuthorizedKeysCommandUser nobody\n"),
+            0o600,
+        );
+        let told = machine.run("iam-ssh wire");
+        assert_eq!(told.status.code(), Some(3), "{told}");
+        assert!(told.stderr.contains(OTHER) && told.stderr.contains("\\x1b"), "{told}");
+        is_printable(&told);
+    }
+    // What sshd says of its files is somebody else's text as well.
+    machine.write(file, "NoSuch\u{1b}]0;owned\u{7}Keyword yes\n", 0o600);
     let told = machine.run("iam-ssh wire");
-    assert_eq!(told.status.code(), Some(3), "{told}");
-    assert!(told.stderr.contains(OTHER) && told.stderr.contains("\\x1b"), "{told}");
-    assert!(told.said().bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)), "{:?}", told.said());
-    assert!(told.said().len() < 1200, "{told}");
+    assert_eq!(told.status.code(), Some(1), "{told}");
+    is_printable(&told);
 }
 
 fn match_blocks_of_every_kind_can_be_wired(suite: Suite) {
@@ -207,44 +275,58 @@ fn a_drop_in_that_is_not_ours_is_not_replaced() {
 }
 
 #[test]
-fn a_command_that_came_later_is_told_that_ours_wins() {
+fn a_command_that_came_later_is_asked_after_ours() {
     let world = World::new();
     let machine = unwired(&world, Suite::Bookworm);
     wires(&machine);
     let setting = format!("AuthorizedKeysCommand {OTHER}\nAuthorizedKeysCommandUser nobody\n");
     machine.write("/etc/ssh/sshd_config.d/60-ec2-instance-connect.conf", &setting, 0o600);
-    holds_back(&machine, 3, &[OTHER, "wins over", "iam-ssh unwire"]);
     let told = machine.run("dpkg -i /root/iam-ssh.deb 2>&1");
-    assert!(told.expect_ok().contains("still wired") && !told.stdout.contains("does not use it"), "{told}");
-    // Given way to, it is in charge; and then nothing says that ours is.
+    assert!(told.expect_ok().contains(OTHER) && !told.stdout.contains("does not use it"), "{told}");
+    assert!(machine.read(RECORD).unwrap().contains(OTHER));
+    // Given way to, it is in charge again.
     machine.run("iam-ssh unwire").expect_ok();
     assert!(machine.sh("sshd -T -C user=root,host=h,addr=127.0.0.1").contains(OTHER));
-    let told = machine.run("dpkg -i /root/iam-ssh.deb 2>&1");
-    assert!(told.expect_ok().contains("does not use it") && !told.stdout.contains("still wired"), "{told}");
+    assert_eq!(machine.read(RECORD), None);
 }
 
+/// One that came later and could not be asked: ours stays in effect, and that is said.
 #[test]
-fn the_package_can_be_removed_without_its_program() {
-    let world = World::new();
-    let machine = BootedMachine::boot(&world, Suite::Bookworm);
-    machine.install().expect_ok();
-    does(&machine, "rm /usr/bin/iam-ssh");
-    let told = machine.remove();
-    assert!(told.expect_ok().contains(DROP_IN), "{told}");
-    assert_eq!(machine.read(DROP_IN), None);
-    machine.wait_for_sshd();
-    assert!(machine.journal().contains("Reloaded ssh.service"), "{}", machine.journal());
-    assert_eq!(machine.sh("systemctl is-active ssh"), "active\n");
-}
-
-#[test]
-fn a_drop_in_of_somebody_else_outlives_a_package_without_its_program() {
+fn a_command_that_came_later_and_cannot_be_asked() {
     let world = World::new();
     let machine = unwired(&world, Suite::Bookworm);
-    machine.write(DROP_IN, "X11Forwarding no\n", 0o600);
-    does(&machine, "rm /usr/bin/iam-ssh");
-    machine.remove().expect_ok();
-    assert_eq!(machine.read(DROP_IN).as_deref(), Some("X11Forwarding no\n"));
+    wires(&machine);
+    let setting = format!("Match LocalPort 2222\n AuthorizedKeysCommand {OTHER}\n AuthorizedKeysCommandUser nobody\n");
+    machine.write("/etc/ssh/sshd_config.d/60-other.conf", &setting, 0o600);
+    holds_back(&machine, 3, &[OTHER]);
+    let told = machine.run("dpkg -i /root/iam-ssh.deb 2>&1");
+    assert!(told.expect_ok().contains("still wired") && !told.stdout.contains("does not use it"), "{told}");
+}
+
+/// `--dry-run` shows what would be done and does nothing of it.
+#[test]
+fn a_dry_run_changes_nothing() {
+    let world = World::new();
+    let machine = unwired(&world, Suite::Bookworm);
+    machine.write(
+        "/etc/ssh/sshd_config.d/60-other.conf",
+        format!("AuthorizedKeysCommand {OTHER}\nAuthorizedKeysCommandUser nobody\n"),
+        0o600,
+    );
+    let etc = || machine.sh("find /etc -type f -exec sha256sum {} + | sort");
+    for verb in ["wire", "unwire"] {
+        let before = etc();
+        let shown = machine.run(&format!("iam-ssh {verb} --dry-run"));
+        let sign = if verb == "wire" { '+' } else { '-' };
+        for line in ["Match all", "AuthorizedKeysCommandUser"] {
+            let has = |text: &str| text.starts_with(sign) && text.contains(line);
+            assert!(shown.expect_ok().lines().any(has), "{line}: {shown}");
+        }
+        assert!(shown.stdout.contains(DROP_IN) && shown.stdout.contains(RECORD), "{shown}");
+        assert_eq!(etc(), before, "{shown}");
+        machine.run(&format!("iam-ssh {verb}")).expect_ok();
+        assert_ne!(etc(), before, "{verb} would be seen");
+    }
 }
 
 #[test]
@@ -295,7 +377,7 @@ fn two_at_once_wait_for_each_other() {
     let many = "p=; for i in $(seq 8); do iam-ssh wire & p=\"$p $!\"; done; for i in $p; do wait $i || exit; done";
     machine.run(many).expect_ok();
     assert_eq!(machine.sh("ls /etc/ssh/*.iam-ssh-new /etc/ssh/*/*.iam-ssh-new 2>/dev/null || true"), "");
-    assert_eq!(machine.sh("stat -c '%U %a' /run/iam-ssh-wire.lock"), "root 600\n", "nobody else can hold it");
+    assert_eq!(machine.sh("ls /run/iam-ssh-wire* 2>/dev/null || true"), "");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{configure_double, figure, ms, times};
 pub(crate) struct Cached {
     nothing: Vec<Cost>,
     cached: Vec<Cost>,
+    version: Vec<Cost>,
     ten: Vec<Cost>,
     thousands: Vec<Cost>,
 }
@@ -20,7 +21,8 @@ impl Cached {
     /// One round. A cache holds one group at a time, so that none pays for another's size.
     pub(crate) fn round(&mut self, world: &World, machine: &Machine, inside: &Inside, lookup: &Words, fast: usize) {
         let alone = std::slice::from_ref(lookup);
-        let beside = [vec!["/bin/true".to_owned()], lookup.clone()];
+        let version = ["/usr/bin/iam-ssh", "--version"].map(str::to_owned).to_vec();
+        let beside = [vec!["/bin/true".to_owned()], lookup.clone(), version];
         let run = |principals: &[&str], programs: &[Words]| {
             configure_double(world, machine, principals, "24h");
             inside.warm(lookup);
@@ -30,6 +32,7 @@ impl Cached {
             costs
         };
         let mut costs = run(DOCUMENTED, &beside);
+        self.version.append(&mut costs[2]);
         self.cached.append(&mut costs[1]);
         self.nothing.append(&mut costs[0]);
         self.ten.append(&mut run(TEN, alone)[0]);
@@ -38,14 +41,15 @@ impl Cached {
 
     /// Prints its figures; `seed` is what the seed's command costs for the same two principals.
     pub(crate) fn report(&self, seed: Cost) {
-        let all = [&self.nothing, &self.cached, &self.ten, &self.thousands];
-        let [nothing, cached, ten, thousands] = all.map(|runs| Cost::median(runs));
+        let all = [&self.nothing, &self.cached, &self.version, &self.ten, &self.thousands];
+        let [nothing, cached, version, ten, thousands] = all.map(|runs| Cost::median(runs));
         let named = [("true", nothing), ("cached", cached), ("cached-10-keys", ten), ("cached-10000-keys", thousands)];
         for (who, cost) in named {
             figure(&format!("{who}-cpu"), ms(cost.cpu), "ms", Bar::None);
             figure(&format!("{who}-wall"), ms(cost.wall), "ms", Bar::None);
         }
         figure("cached-vs-true-wall", times(cached.wall, nothing.wall), "times", Bar::AtMost(2.0));
+        figure("version-vs-true-wall", times(version.wall, nothing.wall), "times", Bar::AtMost(2.0));
         figure("cached-vs-true-cpu", times(cached.cpu, nothing.cpu), "times", Bar::None);
         figure("cached-vs-seed-cpu", times(seed.cpu, cached.cpu), "times", Bar::AtLeast(300.0));
         figure("cached-vs-seed-wall", times(seed.wall, cached.wall), "times", Bar::None);

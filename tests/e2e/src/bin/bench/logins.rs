@@ -32,9 +32,9 @@ pub(crate) fn report(world: &World, machine: &Machine, key: &Key) {
     eventually("the plain machine's sshd", || TcpStream::connect(("127.0.0.1", PORT)).ok());
 
     let kinds: [Login; 3] = [
-        machine.login("ec2-user").key(key),
-        machine.login(LOCAL).key(key),
-        plain.login(LOCAL).key(key).option(&format!("Port={PORT}")),
+        machine.client("ec2-user").key(key),
+        machine.client(LOCAL).key(key),
+        plain.client(LOCAL).key(key).option(&format!("Port={PORT}")),
     ];
     // Fills the cache and makes the hosts known.
     for kind in &kinds {

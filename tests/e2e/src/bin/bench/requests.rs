@@ -40,7 +40,7 @@ impl Asked {
 pub(crate) fn report(world: &World, machine: &Machine, inside: &Inside, key: &Key, lookup: &Words) {
     let requests = |name: &str, value: f64, bar: Bar| figure(&format!("requests-{name}"), value, "requests", bar);
     let login = |login: &Login| login.run("true").expect_ok().to_owned();
-    let one_key = machine.login("ec2-user").key(key);
+    let one_key = machine.client("ec2-user").key(key);
     let empty = || inside.empty_the_cache();
 
     configure_double(world, machine, DOCUMENTED, "24h");
@@ -53,7 +53,7 @@ pub(crate) fn report(world: &World, machine: &Machine, inside: &Inside, key: &Ke
 
     let six_keys = (1..6)
         .map(|number| world.key(&format!("unknown-{number}"), KeyKind::Ed25519))
-        .fold(machine.login("ec2-user"), |login, unknown| login.key(&unknown))
+        .fold(machine.client("ec2-user"), |login, unknown| login.key(&unknown))
         .key(key);
     empty();
     let six = Asked::by(world, || drop(login(&six_keys)));
