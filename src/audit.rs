@@ -129,12 +129,15 @@ impl Event {
     pub fn line(&self, max: usize) -> String {
         let line = match self {
             Self::Offered { login, owner, principal, fingerprint, source, took, sshd_pid } => format!(
-                "offered owner={owner} login={login} principal={principal} key={fingerprint} source={} took={}ms sshd={sshd_pid}",
+                "offered owner={owner} login={} principal={principal} key={fingerprint} source={} took={}ms sshd={sshd_pid}",
+                word(login),
                 source.as_str(),
                 took.as_millis()
             ),
             Self::OfferedByOther { login, command, fingerprint, took, sshd_pid } => format!(
-                "offered owner=unknown login={login} command={command} key={fingerprint} source=chain took={}ms sshd={sshd_pid}",
+                "offered owner=unknown login={} command={} key={fingerprint} source=chain took={}ms sshd={sshd_pid}",
+                word(login),
+                word(command),
                 took.as_millis()
             ),
             Self::Owner { owner, address, port } => {
@@ -146,6 +149,11 @@ impl Event {
     }
 }
 
+/// A text as one word: what follows a space would read as a field of its own.
+fn word(text: &str) -> String {
+    text.replace(' ', "\\x20")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +163,23 @@ mod tests {
         let event =
             Event::Owner { owner: "john@example.org".into(), address: "203.0.113.7".into(), port: "51234".into() };
         assert_eq!(event.line(900), "Public key owner is john@example.org for connection 203.0.113.7 port 51234");
+    }
+
+    #[test]
+    fn no_name_makes_a_field_of_its_own() {
+        let event = Event::OfferedByOther {
+            login: "x owner=root".to_owned(),
+            command: "/bin/a key=y".to_owned(),
+            fingerprint: "SHA256:z".to_owned(),
+            took: Duration::ZERO,
+            sshd_pid: 1,
+        };
+        let line = event.line(900);
+        assert_eq!(
+            line.split(' ').filter(|field| field.starts_with("owner=") || field.starts_with("key=")).count(),
+            2,
+            "{line}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod aws;
+pub mod booted;
 pub mod cache;
 pub mod clock;
 pub mod config;

@@ -79,17 +79,27 @@ pub fn read(path: &Path, trust: Trust) -> Result<String, TrustError> {
     String::from_utf8(bytes).map_err(|_| TrustError::NotText(path.to_owned()))
 }
 
-/// A program that nobody but root could have put there, as sshd wants of an AuthorizedKeysCommand.
+/// A program that sshd would run as an AuthorizedKeysCommand: it and all folders above its real path belong to root, and
+/// nobody else can write to them. Debian's sshd lets root's own group write; so does this.
 ///
 /// # Errors
 /// [`TrustError`], naming what to mend; [`TrustError::Missing`] where there is none.
-pub fn check_program(path: &Path, trust: Trust) -> Result<(), TrustError> {
-    let resolved = resolve(path, trust)?;
-    let meta = resolved.symlink_metadata().map_err(|e| io_error(path, e))?;
-    if !meta.is_file() {
+pub fn check_program(path: &Path) -> Result<(), TrustError> {
+    let real = path.canonicalize().map_err(|e| io_error(path, e))?;
+    if !real.is_file() {
         return Err(TrustError::Kind(path.to_owned()));
     }
-    check_owner_and_mode(path, &meta, trust)
+    for part in real.ancestors() {
+        let meta = part.symlink_metadata().map_err(|e| io_error(part, e))?;
+        if meta.uid() != 0 {
+            return Err(TrustError::Ownership(part.to_owned(), meta.uid()));
+        }
+        let others = if meta.gid() == 0 { 0o002 } else { WRITABLE_BY_OTHERS };
+        if meta.mode() & others != 0 {
+            return Err(TrustError::Mode(part.to_owned(), meta.mode() & 0o7777));
+        }
+    }
+    Ok(())
 }
 
 /// A directory that belongs to `uid` and that nobody else can write to, below directories that only root could have

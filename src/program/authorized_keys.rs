@@ -5,12 +5,11 @@
 //! not do, `fetch` takes its place. It ignores its environment.
 
 use super::call::{self, Begun, End, Log};
-use super::{chain, keeper};
+use super::keeper;
 use crate::audit::Event;
 use crate::copies::Copies;
 use crate::exit::Exit;
 use crate::lookup::{self, Outcome};
-use crate::sshd::chain::Record;
 use crate::trusted::Trust;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -32,15 +31,13 @@ pub fn main() -> ExitCode {
     if args == [KEEP] {
         return keeper::run(&log).into();
     }
-    // sshd runs this as root only where another command needs it; what asks that one sees to it that the lookup does not.
-    if args.len() == 3 && nix::unistd::geteuid().is_root() && chain::record().is_ok_and(needs_root) {
+    // sshd runs this as root only where another command needs it. What asks that one runs this again, as the user that it
+    // is to run as.
+    if args.len() == 3 && nix::unistd::geteuid().is_root() {
         call::become_chain(&args, &log);
+        return Exit::Failed.into();
     }
     run(&args, started, &log).unwrap_or_else(|end| end).finish(&args, &log).into()
-}
-
-fn needs_root(record: Option<Record>) -> bool {
-    record.is_some_and(|record| record.needs_root())
 }
 
 fn run(args: &[OsString], started: Instant, log: &Log) -> Result<End, End> {

@@ -11,7 +11,8 @@ use crate::clock::Moment;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::lookup::Found;
-use crate::sshd::chain::RECORD;
+use crate::sshd::COMMAND_USER;
+use crate::sshd::chain::{NESTED, RECORD};
 use crate::trusted::{Trust, TrustError};
 use iam_ssh_core::PublicKey;
 use std::ffi::OsString;
@@ -52,13 +53,18 @@ impl End {
             Self::Printed(exit) => exit,
             Self::Usage => Exit::Usage,
             Self::Miss(exit) => {
-                if args.len() == 3 && Path::new(RECORD).exists() {
+                if args.len() == 3 && Path::new(RECORD).exists() && !is_nested() {
                     become_chain(args, log);
                 }
                 exit
             }
         }
     }
+}
+
+/// Whether it is the other AuthorizedKeysCommand that calls: it is not asked again.
+pub(super) fn is_nested() -> bool {
+    std::env::var_os(NESTED).is_some()
 }
 
 /// Becomes the program that asks the other AuthorizedKeysCommand. Comes back where that fails.
@@ -147,6 +153,13 @@ pub(super) fn begin(program: &str, args: &[OsString], log: &Log) -> Result<Begun
     let call = Call::parse(program, args)?;
     call.limit(LONGEST);
     let cache = open_cache();
+    if nix::unistd::geteuid().is_root() {
+        log.tell(&Event::error(format!(
+            "nothing is looked up as root: {} has to belong to the user {COMMAND_USER}",
+            store::DIRECTORY
+        )));
+        return Err(End::Miss(Exit::Failed));
+    }
     let config = configuration(log).map_err(End::Miss)?;
     call.limit(config.deadline);
     Ok(Begun { call, cache, config, now: Moment::now() })
@@ -175,10 +188,11 @@ pub(super) fn open_cache() -> Result<Store, TrustError> {
         if meta.uid() == 0 {
             return Err(TrustError::NotOurs(directory.to_owned(), 0, 0));
         }
-        // In this order; what fails leaves a user to whom the directory does not belong.
-        let _ = nix::unistd::setgroups(&[]);
-        let _ = nix::unistd::setgid(meta.gid().into());
-        let _ = nix::unistd::setuid(meta.uid().into());
+        // In this order: each needs the rights that the last one gives up.
+        nix::unistd::setgroups(&[])
+            .and_then(|()| nix::unistd::setgid(meta.gid().into()))
+            .and_then(|()| nix::unistd::setuid(meta.uid().into()))
+            .map_err(|error| TrustError::Io(directory.to_owned(), error.into()))?;
     }
     Store::open(directory, Trust::ROOT)
 }

@@ -8,14 +8,18 @@
 use super::call::{self, Log};
 use crate::audit::Event;
 use crate::exit::Exit;
-use crate::sshd::chain::{Offer, Other, RECORD, Record};
+use crate::sshd::chain::{NESTED, Offer, Other, RECORD, Record};
 use crate::sshd::{COMMAND, COMMAND_USER};
 use crate::trusted::{self, Trust, TrustError};
 use iam_ssh_core::offered;
 use iam_ssh_core::text::escape;
-use nix::unistd::{Uid, User};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Uid, User, execve};
 use std::ffi::{CString, OsString};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -85,7 +89,8 @@ fn ask(login: &str, key_type: &str, key: &str, log: &Log) -> Exit {
             }
         }
     }
-    let Some(other) = record.as_ref().and_then(|record| record.for_login(login)) else { return exit };
+    let other = record.as_ref().and_then(|record| record.for_login(login));
+    let Some(other) = other.filter(|_| !call::is_nested()) else { return exit };
     call::limit(TIME);
     let started = Instant::now();
     let output = match run_other(login, key_type, key) {
@@ -102,8 +107,8 @@ fn ask(login: &str, key_type: &str, key: &str, log: &Log) -> Exit {
     if output.is_empty() {
         return exit;
     }
-    let exit = print(&output, log);
-    if let Some(fingerprint) = holds(&output, key).then(|| offered::fingerprint(key_type, key)).flatten() {
+    let exit = print(&without_owner(&output), log);
+    if let Some(fingerprint) = holds(&output, key_type, key).then(|| offered::fingerprint(key_type, key)).flatten() {
         log.send(&Event::OfferedByOther {
             login: login.to_owned(),
             command: other.program(),
@@ -120,9 +125,44 @@ fn failed(log: &Log, other: &Other, why: &str) {
     log.tell(&Event::warning(format!("the other AuthorizedKeysCommand, `{command}`, was asked: {why}")));
 }
 
-/// Whether lines of authorized_keys hold a key.
-fn holds(output: &[u8], key: &str) -> bool {
-    output.split(u8::is_ascii_whitespace).any(|word| word == key.as_bytes())
+/// Whether lines of authorized_keys may let this key in: type and key stand where sshd looks for them. For a certificate
+/// any line may, by its authority.
+fn holds(output: &[u8], key_type: &str, key: &str) -> bool {
+    key_type.contains("-cert-")
+        || output.split(|byte| *byte == b'\n').any(|line| {
+            let line = String::from_utf8_lossy(line);
+            let words = unquoted_words(&line);
+            [0, 1].iter().any(|at| words.get(*at) == Some(&key_type) && words.get(at + 1) == Some(&key))
+        })
+}
+
+/// The words of a line, with quoted parts, which may hold spaces, as part of one.
+fn unquoted_words(line: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    let words = line.split(move |c: char| {
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\';
+        c.is_ascii_whitespace() && !quoted
+    });
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// The lines without a claim to the variable that says whose key it is: our wiring lets keys set it, and these have no owner
+/// that we know. They set another one instead, which sshd ignores.
+fn without_owner(output: &[u8]) -> Vec<u8> {
+    const CLAIM: &[u8] = b"\"SSH_KEY_OWNER=";
+    const OTHER: &[u8] = b"\"SSH_KEY_OTHER=";
+    let mut rest = output;
+    let mut lines = Vec::with_capacity(output.len());
+    while let Some(at) = rest.windows(CLAIM.len()).position(|part| part == CLAIM) {
+        let (before, claim) = rest.split_at(at);
+        lines.extend_from_slice(before);
+        lines.extend_from_slice(OTHER);
+        rest = claim.get(CLAIM.len()..).unwrap_or_default();
+    }
+    lines.extend_from_slice(rest);
+    lines
 }
 
 /// What a child did.
@@ -148,34 +188,45 @@ fn run_other(login: &str, key_type: &str, key: &str) -> Result<Ended, String> {
     run(command, TIME)
 }
 
-/// Runs a child to its end and takes what it prints. One that does not end in time is killed, with all that it started.
+/// Runs a child to its end and takes what it prints. One that does not end in time, or before sshd gives up, is killed, with
+/// all that it started.
 fn run(mut command: Command, time: Duration) -> Result<Ended, String> {
     let until = Instant::now() + time;
+    // A child begins with none blocked.
+    let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGALRM]);
+    ends.thread_block().map_err(|error| error.to_string())?;
+    let signals = SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC).map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
     let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let result = take(&mut child, until);
+    let result = take(&mut child, until, &signals);
     if result.is_err() {
         if let Ok(group) = i32::try_from(child.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), Signal::SIGKILL);
         }
         let _ = child.wait();
     }
     result
 }
 
-fn take(child: &mut Child, until: Instant) -> Result<Ended, String> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd as _;
+fn take(child: &mut Child, until: Instant, signals: &SignalFd) -> Result<Ended, String> {
     let late = || "it did not end in time".to_owned();
     let mut stdout = child.stdout.take().ok_or("it has no output")?;
     let mut output = Vec::new();
     loop {
         let left = until.checked_duration_since(Instant::now()).ok_or_else(late)?;
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], timeout) {
+        let mut waiting = [stdout.as_fd(), signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match poll(&mut waiting, timeout) {
             Ok(0) => return Err(late()),
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.to_string()),
+        }
+        let [readable, ended] = waiting.map(|fd| fd.any().unwrap_or_default());
+        if ended {
+            return Err("sshd gave up waiting".to_owned());
+        }
+        if !readable {
+            continue;
         }
         let mut part = [0; 16 * 1024];
         match stdout.read(&mut part) {
@@ -195,7 +246,10 @@ fn take(child: &mut Child, until: Instant) -> Result<Ended, String> {
         if Instant::now() >= until {
             return Err(late());
         }
-        std::thread::sleep(PAUSE);
+        let pause = PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO);
+        if poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], pause).is_ok_and(|ready| ready > 0) {
+            return Err("sshd gave up waiting".to_owned());
+        }
     }
 }
 
@@ -216,15 +270,26 @@ fn print(output: &[u8], log: &Log) -> Exit {
 fn become_other(login: &str, key_type: &str, key: &str, log: &Log) -> Exit {
     let Ok(Some(record)) = record() else { return Exit::Failed };
     let Some(other) = record.for_login(login) else { return Exit::Ok };
+    // Not std's exec(): it would hand a file without a format that the kernel knows to a shell, which sshd does not.
     let error = match prepared(other, login, key_type, key) {
-        Ok(mut command) => command.exec().to_string(),
+        Ok(Prepared { words, environment }) => match words.first().map(|program| execve(program, &words, &environment))
+        {
+            Some(Err(error)) => error.to_string(),
+            _ => "it has no program".to_owned(),
+        },
         Err(why) => why,
     };
     failed(log, other, &format!("it cannot be run: {error}; if it is gone, run `iam-ssh wire`"));
     Exit::Failed
 }
 
-fn prepared(other: &Other, login: &str, key_type: &str, key: &str) -> Result<Command, String> {
+/// What is executed, as execve(2) wants it.
+struct Prepared {
+    words: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+fn prepared(other: &Other, login: &str, key_type: &str, key: &str) -> Result<Prepared, String> {
     let fingerprint = offered::fingerprint(key_type, key).ok_or("what was offered is no key")?;
     let mut offer = Offer { login, key_type, key, fingerprint: &fingerprint, home: "", uid: 0 };
     let user = if nix::unistd::geteuid().is_root() && other.needs_its_user() {
@@ -240,20 +305,27 @@ fn prepared(other: &Other, login: &str, key_type: &str, key: &str) -> Result<Com
     let home = login_user.as_ref().map(|user| user.dir.to_string_lossy().into_owned()).unwrap_or_default();
     offer.home = &home;
     offer.uid = login_user.map_or(0, |user| user.uid.as_raw());
-    let mut words = other.arguments(&offer).into_iter();
-    let program = words.next().unwrap_or_default();
-    trusted::check_program(Path::new(&program), Trust::ROOT).map_err(|error| error.to_string())?;
+    let words = other.arguments(&offer);
+    trusted::check_program(Path::new(words.first().map_or("", String::as_str))).map_err(|error| error.to_string())?;
     if nix::unistd::geteuid().is_root() {
         give_up_root(&user)?;
     }
     // What this process is waiting for is gone when its parent is. Last, because a change of user resets it.
-    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-    let mut command = Command::new(program);
-    command.args(words).env_clear().current_dir("/");
-    // As sshd makes it: these two it hands on, the others are the user's.
-    command.envs(["PATH", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.env("HOME", &user.dir).env("USER", &user.name).env("LOGNAME", &user.name);
-    Ok(command)
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+    nix::unistd::chdir("/").map_err(|error| error.to_string())?;
+    // As sshd makes it: two it hands on, the others are the user's; and our mark.
+    let handed_on = ["PATH", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let own = [("HOME", user.dir.into_os_string()), ("USER", user.name.clone().into()), ("LOGNAME", user.name.into())];
+    let environment = handed_on.chain(own).chain([(NESTED, OsString::from("1"))]).map(|(name, value)| {
+        let mut text = OsString::from(name);
+        text.push("=");
+        text.push(value);
+        CString::new(text.into_encoded_bytes())
+    });
+    Ok(Prepared {
+        words: words.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(|error| error.to_string())?,
+        environment: environment.collect::<Result<_, _>>().map_err(|error| error.to_string())?,
+    })
 }
 
 /// In this order; each is an error, because none may be left out.
@@ -271,5 +343,39 @@ fn account(name: &str) -> Result<User, String> {
         Ok(Some(user)) => Ok(user),
         Ok(None) => Err(format!("there is no user {}", escaped())),
         Err(error) => Err(format!("the user {} cannot be looked up: {error}", escaped())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_sshd_looks_a_key_counts() {
+        let holds = |line: &str| holds(line.as_bytes(), "ssh-ed25519", "AAAA");
+        for line in
+            ["ssh-ed25519 AAAA", "x\n no-pty,command=\"a \\\" b\" ssh-ed25519 AAAA c\n", "restrict  ssh-ed25519\tAAAA"]
+        {
+            assert!(holds(line), "{line}");
+        }
+        for line in [
+            "ssh-ed25519 BBBB AAAA",
+            "ssh-rsa AAAA",
+            "ssh-ed25519 BBBB ssh-ed25519 AAAA",
+            "command=\"x ssh-ed25519 AAAA\" ssh-ed25519 BBBB",
+        ] {
+            assert!(!holds(line), "{line}");
+        }
+        assert!(super::holds(b"cert-authority ssh-rsa BBBB", "ssh-ed25519-cert-v01@openssh.com", "AAAA"));
+    }
+
+    #[test]
+    fn nobody_else_says_whose_key_it_is() {
+        let line =
+            b"environment=\"SSH_KEY_OWNER=boss\",environment=\"SSH_KEY_OWNER=x\" ssh-ed25519 AAAA SSH_KEY_OWNER\n";
+        let mended = String::from_utf8(without_owner(line)).unwrap();
+        assert_eq!(mended.matches("SSH_KEY_OTHER=").count(), 2, "{mended}");
+        assert!(!mended.contains("SSH_KEY_OWNER=") && mended.ends_with(" SSH_KEY_OWNER\n"), "{mended}");
+        assert_eq!(without_owner(b"ssh-ed25519 AAAA\n"), b"ssh-ed25519 AAAA\n");
     }
 }

@@ -1,6 +1,7 @@
 //! SELinux on this system: what is to be seen of it, and the programs that change it.
 
 use super::{MODULE, Mode, NAME, PRIORITY, Seen, Use, setting};
+use crate::booted;
 use crate::cache::store::DIRECTORY as CACHE;
 use iam_ssh_core::text::escape;
 use std::fs;
@@ -90,7 +91,8 @@ fn look() -> Seen {
     };
     let policy = config.as_deref().and_then(|config| setting(config, "SELINUXTYPE")).unwrap_or("targeted");
     Seen {
-        running: Path::new(RUNNING).exists(),
+        // The host's, where an image is made in a chroot.
+        running: Path::new(RUNNING).exists() && booted::is_running_from_here(),
         stored: stored(policy),
         semodule: find("semodule").is_some(),
         last: fs::read_to_string(LAST).ok(),

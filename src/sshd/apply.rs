@@ -76,8 +76,10 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
     }
     // Before sshd runs what the module allows.
     report.lines.extend(selinux::install(selinux::Mode::Real));
-    let read = if lock.sshd_lags() { daemon.reload(&mut report) } else { Ok(()) };
-    lock.note_read();
+    let read = if lock.sshd_lags() { daemon.reload(&mut report) } else { Ok(true) };
+    if !matches!(read, Ok(false)) {
+        lock.note_read();
+    }
     read.map_err(|words| {
         put_back(&plan, plan.changes().len());
         WireError::Died(words, daemon.start_again())

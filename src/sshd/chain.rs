@@ -15,9 +15,16 @@ pub const RECORD: &str = "/etc/iam-ssh/wired.toml";
 /// How the first line of a record begins.
 pub const RECORD_MARK: &str = "# Written by `iam-ssh wire`";
 
-/// Commands that look at nothing their user has, by the names of their programs: EC2 Instance Connect's and SSSD's. They
+/// Programs that look at nothing their user has: EC2 Instance Connect's (Amazon Linux and RHEL, Ubuntu) and SSSD's. They
 /// are run as our own user, so that nothing of iam-ssh has to run as root for them.
-const ANY_USER: [&str; 2] = ["eic_run_authorized_keys", "sss_ssh_authorizedkeys"];
+const ANY_USER: [&str; 3] = [
+    "/opt/aws/bin/eic_run_authorized_keys",
+    "/usr/share/ec2-instance-connect/eic_run_authorized_keys",
+    "/usr/bin/sss_ssh_authorizedkeys",
+];
+/// How a command is marked that is asked after a miss, in its environment: if it calls our lookup itself, that must not ask
+/// it again.
+pub const NESTED: &str = "IAM_SSH_NESTED";
 
 /// An AuthorizedKeysCommand of somebody else, as sshd's configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -74,7 +81,7 @@ impl Other {
     #[must_use]
     pub fn needs_its_user(&self) -> bool {
         let program = self.program();
-        self.is_some() && !ANY_USER.iter().any(|name| program.rsplit('/').next() == Some(name))
+        self.is_some() && !ANY_USER.contains(&program.as_str())
     }
 
     /// Whether it can be called as sshd would call it; `sha256` tells whether that is sshd's FingerprintHash.
@@ -88,8 +95,9 @@ impl Other {
         if self.user.is_empty() || self.user.eq_ignore_ascii_case("none") {
             return Err("it has no AuthorizedKeysCommandUser".to_owned());
         }
-        if [&self.command, &self.user].into_iter().any(|text| text.chars().any(char::is_control)) {
-            return Err("there are control characters in it".to_owned());
+        let odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+        if [&self.command, &self.user].into_iter().any(|text| text.contains(odd)) {
+            return Err("it has characters that are no text".to_owned());
         }
         for token in tokens(&self.command) {
             match token {
@@ -273,6 +281,7 @@ mod tests {
     fn only_commands_that_are_known_run_as_our_user() {
         let neighbours = ["/opt/aws/bin/eic_run_authorized_keys %u %f", "/usr/bin/sss_ssh_authorizedkeys"];
         assert!(neighbours.into_iter().all(|command| !other(command, "x").needs_its_user()));
+        assert!(other("/usr/local/bin/sss_ssh_authorizedkeys", "x").needs_its_user(), "another program of that name");
         assert!(other("/usr/bin/userdbctl ssh-authorized-keys %u", "root").needs_its_user());
         assert!(!other("none", "").needs_its_user());
     }

@@ -2,7 +2,7 @@
 //!
 //! What is in effect is for sshd itself to say (`sshd -T`); this finds what to ask it about.
 
-use super::{SSH_FOLDER, Setting};
+use super::{SSH_FOLDER, Setting, is_foreign};
 use std::path::{Path, PathBuf};
 
 /// What sshd takes for space, and between keyword and value.
@@ -81,18 +81,35 @@ fn criteria(value: &str) -> Criteria {
     }
 }
 
-/// The value of a keyword in the command line that a process shows. Quotes are lost there, and the ends of arguments may
-/// be: what follows is cut where the next option seems to begin.
-#[must_use]
-pub fn shown_option(line: &str, keyword: &str) -> Option<String> {
+/// Every AuthorizedKeysCommand of somebody else, whoever it is for.
+pub fn other_commands(files: &[ConfigFile]) -> impl Iterator<Item = Setting> + '_ {
+    files.iter().flat_map(|file| {
+        let named =
+            |line: &Line<'_>| line.keyword.eq_ignore_ascii_case("AuthorizedKeysCommand") && is_foreign(line.value);
+        let setting = |line: Line<'_>| Setting {
+            place: format!("{}:{}", file.path.display(), line.number),
+            value: line.value.to_owned(),
+        };
+        lines(&file.text).into_iter().filter(named).map(setting).collect::<Vec<_>>()
+    })
+}
+
+/// The value of a keyword in the command line that a process shows; `None` where it is not there. Quotes are lost there,
+/// and so is where arguments end.
+///
+/// # Errors
+/// The value and what follows, where it cannot be told whether another option of the daemon's follows it.
+pub fn shown_option(line: &str, keyword: &str) -> Option<Result<String, String>> {
     let plain = line.replace(['"', '\'', '\\'], "").replace('\0', " ");
     let (lower, keyword) = (plain.to_ascii_lowercase(), keyword.to_ascii_lowercase());
     lower.match_indices(&keyword).find_map(|(at, _)| {
         // The keyword AuthorizedKeysCommand goes on in AuthorizedKeysCommandUser.
         let value = plain.get(at + keyword.len()..).filter(|v| !v.starts_with(|c: char| c.is_alphabetic()))?;
-        let end = [" -o", " -D", " -e", " [listener]"].iter().filter_map(|mark| value.find(mark)).min();
-        let value = value.get(..end.unwrap_or(value.len()))?;
-        Some(value.trim_start_matches(BETWEEN).trim().to_owned())
+        let end = [" -o", " [listener]"].iter().filter_map(|mark| value.find(mark)).min();
+        let value = value.get(..end.unwrap_or(value.len()))?.trim_start_matches(BETWEEN).trim();
+        let is_option = |word: &str| word.starts_with('-') && !word.starts_with("--");
+        let unclear = value.split_whitespace().any(is_option);
+        Some(if unclear { Err(value.to_owned()) } else { Ok(value.to_owned()) })
     })
 }
 
@@ -150,7 +167,10 @@ pub(super) fn words(value: &str, comments: bool) -> Vec<String> {
     let mut chars = value.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\\' if chars.peek().is_some_and(|next| matches!(next, '"' | '\'' | '\\' | ' ')) => {
+            '\\' if chars
+                .peek()
+                .is_some_and(|next| matches!(next, '"' | '\'' | '\\') || (*next == ' ' && quote.is_none())) =>
+            {
                 word.get_or_insert_default().extend(chars.next());
             }
             '"' | '\'' if quote.is_none() => {
@@ -193,12 +213,20 @@ mod tests {
 
     #[test]
     fn a_process_s_options_are_found() {
-        let shown = "sshd: /usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/eic %u %f -o AuthorizedKeysCommandUser=eic [listener] 0 of 10-100 startups";
-        assert_eq!(shown_option(shown, "AuthorizedKeysCommand").as_deref(), Some("/usr/share/eic %u %f"));
-        assert_eq!(shown_option(shown, "AuthorizedKeysCommandUser").as_deref(), Some("eic"));
-        let process = "sshd\0-oAuthorizedKeysCommand=/bin/x\0-D";
-        assert_eq!(shown_option(process, "AuthorizedKeysCommand").as_deref(), Some("/bin/x"));
-        assert_eq!(shown_option("sshd\0-o\0AuthorizedKeysCommandUser x", "AuthorizedKeysCommand"), None);
+        let of = |shown: &str, keyword: &str| shown_option(shown, keyword);
+        let title = "sshd: /usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/eic %u %f -o AuthorizedKeysCommandUser=eic [listener] 0 of 10-100 startups";
+        assert_eq!(of(title, "AuthorizedKeysCommand"), Some(Ok("/usr/share/eic %u %f".to_owned())));
+        assert_eq!(of(title, "AuthorizedKeysCommandUser"), Some(Ok("eic".to_owned())));
+        assert_eq!(of("sshd\0-o\0AuthorizedKeysCommandUser x", "AuthorizedKeysCommand"), None);
+        for unclear in ["sshd\0-oAuthorizedKeysCommand=/bin/x\0-D", "sshd -o AuthorizedKeysCommand=/bin/x -e prod %u"] {
+            assert!(matches!(of(unclear, "AuthorizedKeysCommand"), Some(Err(_))), "{unclear}");
+        }
+        assert_eq!(of("sshd -o AuthorizedKeysCommand /x --y", "AuthorizedKeysCommand"), Some(Ok("/x --y".to_owned())));
+    }
+
+    #[test]
+    fn a_backslash_escapes_a_space_only_outside_quotes() {
+        assert_eq!(words("a\\ b \"c\\ d\" \"e\\\"f\"", false), ["a b", "c\\ d", "e\"f"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod copy;
 pub mod files;
 pub mod processes;
 
-use super::{Effective, shown, unit};
+use super::{Effective, Setting, shown, unit};
 use copy::Copy;
 use std::fmt;
 use std::io;
@@ -75,7 +75,7 @@ impl Sshd {
 
     /// The path of its program.
     #[must_use]
-    pub fn program(&self) -> &str {
+    pub fn program(&self) -> &'static str {
         self.program
     }
 
@@ -168,15 +168,29 @@ impl Drop for Sshd {
 
 /// The `-o` about AuthorizedKeysCommand that a daemon gets: by its unit or, where no unit has any, by what a running one
 /// shows.
-#[must_use]
-pub fn daemon_options() -> Vec<String> {
+///
+/// # Errors
+/// Where and what, if there is something that cannot be understood.
+pub fn daemon_options() -> Result<Vec<String>, Setting> {
+    const KEYWORD: &str = "authorizedkeyscommand";
     let read = |path: &str| files::read(Path::new(path)).ok().flatten();
-    for unit in files::units() {
-        let texts: Vec<&str> = unit.iter().map(String::as_str).collect();
-        let mut options = unit::options(&texts, read);
-        options.retain(|option| option.to_ascii_lowercase().trim_start().starts_with("authorizedkeyscommand"));
-        if !options.is_empty() {
-            return options;
+    for (name, texts) in files::units() {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let unit::Options { mut values, file } = unit::options(&texts, read);
+        values.retain(|option| option.to_ascii_lowercase().trim_start().starts_with(KEYWORD));
+        let unclear = |value: &str| Setting { place: name.clone(), value: value.to_owned() };
+        if let Some(file) = file {
+            return Err(unclear(&format!("-f {file}")));
+        }
+        let is_comment = |line: &&str| line.trim_start().starts_with(['#', ';']);
+        let mut lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !is_comment(line));
+        if values.is_empty()
+            && let Some(line) = lines.find(|line| line.to_ascii_lowercase().contains(KEYWORD))
+        {
+            return Err(unclear(line.trim()));
+        }
+        if !values.is_empty() {
+            return Ok(values);
         }
     }
     processes::options(&SSHD)

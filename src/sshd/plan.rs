@@ -26,8 +26,10 @@ pub struct Change {
 /// The mode of a changed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// This one.
+    /// This one, root's.
     Ours(u32),
+    /// 0640, root's and readable by the lookup: another command's arguments may be nobody else's business.
+    OursForLookup,
     /// Mode and owner that it has.
     Kept,
 }

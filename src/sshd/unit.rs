@@ -7,10 +7,19 @@
 /// sshd's options that take a value (sshd(8), OpenSSH 7.4 to 10.5).
 const WITH_VALUE: &str = "CEbcfghkopuV";
 
-/// The values of every `-o` of the daemon that a unit starts. `texts` are the unit's own and then those of its settings
+/// What a daemon is started with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The values of every `-o`.
+    pub values: Vec<String>,
+    /// Another configuration file than sshd's own (`-f`).
+    pub file: Option<String>,
+}
+
+/// The options of the daemon that a unit starts. `texts` are the unit's own and then those of its settings
 /// files, in systemd's order; `read` gives the text of an EnvironmentFile.
 #[must_use]
-pub fn options(texts: &[&str], read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+pub fn options(texts: &[&str], read: impl Fn(&str) -> Option<String>) -> Options {
     let mut starts: Vec<String> = Vec::new();
     let mut environment: Vec<(String, String)> = Vec::new();
     for (key, value) in texts.iter().flat_map(|text| service_settings(text)) {
@@ -25,12 +34,15 @@ pub fn options(texts: &[&str], read: impl Fn(&str) -> Option<String>) -> Vec<Str
             _ => {}
         }
     }
-    let Some(start) = starts.iter().map(|s| s.trim_start_matches(['@', '-', ':', '+', '!'])).rfind(|s| is_sshd(s))
-    else {
-        return Vec::new();
+    const PREFIXES: [char; 5] = ['@', '-', ':', '+', '!'];
+    let Some(start) = starts.iter().rfind(|start| is_sshd(start.trim_start_matches(PREFIXES))) else {
+        return Options::default();
     };
-    let words: Vec<String> = words(start).into_iter().flat_map(|word| expand(&word, &environment)).collect();
-    values_of_o(words.get(1..).unwrap_or_default())
+    let plain = start.trim_start_matches(PREFIXES);
+    // After `@` the second word is the name that the program is given, not an argument.
+    let named = start.get(..start.len() - plain.len()).is_some_and(|prefix| prefix.contains('@'));
+    let words: Vec<String> = words(plain).into_iter().flat_map(|word| expand(&word, &environment)).collect();
+    of_arguments(words.get(1 + usize::from(named)..).unwrap_or_default())
 }
 
 fn is_sshd(start: &str) -> bool {
@@ -79,7 +91,7 @@ fn words(line: &str) -> Vec<String> {
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => word.get_or_insert_default().extend(chars.next().map(unescape)),
+            '\\' => word.get_or_insert_default().extend(unescape(&mut chars)),
             '"' | '\'' if quote.is_none() => {
                 quote = Some(c);
                 word.get_or_insert_default();
@@ -93,13 +105,18 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn unescape(c: char) -> char {
-    match c {
+/// What stands behind a backslash.
+fn unescape(chars: &mut std::str::Chars<'_>) -> Option<char> {
+    Some(match chars.next()? {
         's' => ' ',
         't' => '\t',
         'n' => '\n',
+        'x' => {
+            let digits: String = chars.by_ref().take(2).collect();
+            char::from(u8::from_str_radix(&digits, 16).ok()?)
+        }
         other => other,
-    }
+    })
 }
 
 /// A word with its variables and specifiers: `$NAME` alone becomes as many words as its value has.
@@ -123,9 +140,9 @@ fn expand(word: &str, environment: &[(String, String)]) -> Vec<String> {
     vec![text.replace("$$", "$")]
 }
 
-/// The values of `-o` among a daemon's arguments, read as getopt(3) does.
-fn values_of_o(arguments: &[String]) -> Vec<String> {
-    let mut values = Vec::new();
+/// A daemon's arguments, read as getopt(3) does.
+fn of_arguments(arguments: &[String]) -> Options {
+    let mut options = Options::default();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         let Some(flags) = word.strip_prefix('-').filter(|flags| !flags.is_empty()) else { break };
@@ -133,19 +150,25 @@ fn values_of_o(arguments: &[String]) -> Vec<String> {
         let (_, from) = flags.split_at(at);
         let joined = from.get(1..).filter(|value| !value.is_empty()).map(str::to_owned);
         let value = joined.or_else(|| rest.next().cloned());
-        if from.starts_with('o') {
-            values.extend(value);
+        match from.chars().next() {
+            Some('o') => options.values.extend(value),
+            Some('f') => options.file = value,
+            _ => {}
         }
     }
-    values
+    options
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(texts: &[&str]) -> Vec<String> {
+    fn all(texts: &[&str]) -> Options {
         options(texts, |path| (path == "/etc/default/ssh").then(|| "# x\nSSHD_OPTS=\"-4 -o Port=22\"\n".to_owned()))
+    }
+
+    fn of(texts: &[&str]) -> Vec<String> {
+        all(texts).values
     }
 
     const DEBIAN: &str = "[Unit]\nDescription=x\n[Service]\nEnvironmentFile=-/etc/default/ssh\n\
@@ -172,8 +195,11 @@ mod tests {
     fn options_are_read_as_getopt_reads_them() {
         let start = |arguments: &str| of(&[&format!("[Service]\nExecStart=-/usr/sbin/sshd {arguments}\n")]);
         assert_eq!(start("-D -e -oA=1 -Do B=2 -p 22 -f -o C=3"), ["A=1", "B=2"]);
+        let file = all(&["[Service]\nExecStart=/usr/sbin/sshd -D -f /etc/ssh/other -o A=1\n"]);
+        assert_eq!(file, Options { values: vec!["A=1".to_owned()], file: Some("/etc/ssh/other".to_owned()) });
+        assert_eq!(of(&["[Service]\nExecStart=-@/usr/sbin/sshd sshd -D -o A=1\n"]), ["A=1"]);
         assert_eq!(start("-o 'A 1' stray -o B=2"), ["A 1"]);
-        assert_eq!(start("-o A\\x20${NOPE}b -o"), ["Ax20b"]);
+        assert_eq!(start("-o A\\x20${NOPE}b -o"), ["A b"]);
     }
 
     #[test]

@@ -8,12 +8,13 @@ use crate::sshd::chain::RECORD;
 use crate::sshd::observe::{RUN, SCRATCH};
 use crate::sshd::plan::Mode;
 use crate::sshd::sshrc::SSHRC;
-use crate::sshd::{DROP_IN, SSHD_CONFIG};
+use crate::sshd::{COMMAND_USER, DROP_IN, SSHD_CONFIG};
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Held while files are looked at and changed. Only root can open it, so only root can make another wait.
 const LOCK: &str = "/run/iam-ssh-wire.lock";
@@ -93,12 +94,24 @@ impl Drop for Lock {
     }
 }
 
+/// What is there. A file that is not UTF-8, or has several names, could not be put back to the byte: it is seen as no
+/// regular one.
 pub(super) fn read(path: &Path) -> Result<Found, WireError> {
     let failed = |error| WireError::Io(path.to_owned(), error);
-    let text = || fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => text().map(Found::Text).map_err(failed),
-        Ok(_) => Ok(Found::Other(fs::metadata(path).ok().filter(fs::Metadata::is_file).and_then(|_| text().ok()))),
+        Ok(meta) if meta.is_file() => {
+            let bytes = fs::read(path).map_err(failed)?;
+            Ok(match String::from_utf8(bytes) {
+                Ok(text) if meta.nlink() == 1 => Found::Text(text),
+                Ok(text) => Found::Other(Some(text)),
+                Err(error) => Found::Other(Some(lossy(error.into_bytes()))),
+            })
+        }
+        Ok(_) => {
+            let file = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+            Ok(Found::Other(file.and_then(|_| fs::read(path).ok()).map(lossy)))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
         Err(error) => Err(failed(error)),
     }
@@ -110,17 +123,20 @@ pub(super) fn write(path: &Path, text: &str, mode: Mode) -> Result<(), WireError
     let temporary = temporary(path);
     let _ = fs::remove_file(&temporary);
     let result = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        let mode = match mode {
-            Mode::Ours(mode) => mode,
-            Mode::Kept => {
-                let meta = fs::symlink_metadata(path)?;
-                std::os::unix::fs::fchown(&file, Some(meta.uid()), Some(meta.gid()))?;
-                meta.mode() & 0o7777
-            }
+        let mut file = match mode {
+            Mode::Kept => like(path, &temporary)?,
+            _ => OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?,
         };
         // The umask is the caller's, the mode is not.
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        match mode {
+            Mode::Kept => {}
+            Mode::Ours(mode) => file.set_permissions(fs::Permissions::from_mode(mode))?,
+            Mode::OursForLookup => {
+                let group = nix::unistd::Group::from_name(COMMAND_USER)?.map(|group| group.gid.as_raw());
+                std::os::unix::fs::fchown(&file, None, group)?;
+                file.set_permissions(fs::Permissions::from_mode(0o640))?;
+            }
+        }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -130,6 +146,15 @@ pub(super) fn write(path: &Path, text: &str, mode: Mode) -> Result<(), WireError
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(|error| WireError::Io(path.to_owned(), error))
+}
+
+/// An empty file with everything that another has beside its text: owner, mode, ACL, extended attributes, SELinux label.
+fn like(path: &Path, new: &Path) -> io::Result<File> {
+    let copied = Command::new("cp").args(["-a", "--attributes-only", "--"]).args([path, new]).output()?;
+    if !copied.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&copied.stderr).trim().to_owned()));
+    }
+    OpenOptions::new().write(true).open(new)
 }
 
 /// Does not end in .conf, so sshd never reads a half-written one.
@@ -157,6 +182,10 @@ mod tests {
         assert_eq!(read(&at("link")).unwrap(), Found::Other(Some("text".to_owned())));
         assert_eq!(read(&at("dangling")).unwrap(), Found::Other(None));
         assert_eq!(read(dir.path()).unwrap(), Found::Other(None));
+        fs::write(at("latin"), b"caf\xe9").unwrap();
+        assert!(matches!(read(&at("latin")).unwrap(), Found::Other(Some(_))), "it could not be written again");
+        fs::hard_link(at("file"), at("twin")).unwrap();
+        assert!(matches!(read(&at("file")).unwrap(), Found::Other(Some(_))), "its twin would keep the old text");
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum WireError {
     CannotChain(Vec<Setting>, String),
     /// The drop-in's place is taken by something that we did not write.
     Taken(PathBuf),
+    /// sshd_config includes no drop-ins, and a block cannot be put into it and taken out again to the byte.
+    NotEditable,
     /// Something that sshd will need is not there.
     NotInstalled(String),
     /// sshd could not be asked, or refused.
@@ -31,7 +33,7 @@ impl WireError {
     /// Whether nothing failed, and iam-ssh held back for something of somebody else.
     #[must_use]
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::CannotChain(..) | Self::Taken(_))
+        matches!(self, Self::CannotChain(..) | Self::Taken(_) | Self::NotEditable)
     }
 }
 
@@ -53,6 +55,12 @@ impl fmt::Display for WireError {
                 "{} was not written by iam-ssh, so it is not replaced. Move what it sets to a file of another name, \
                  remove it, then run `iam-ssh wire`. Nothing was changed",
                 path.display()
+            ),
+            Self::NotEditable => write!(
+                f,
+                "{SSHD_CONFIG} does not include {DROP_IN}, and no block is put into it, because it is a link, has several \
+                 names, or is not UTF-8. Begin it with `Include /etc/ssh/sshd_config.d/*.conf`, then run `iam-ssh wire`. \
+                 Nothing was changed"
             ),
             Self::NotInstalled(what) => write!(f, "{what}: reinstall the package iam-ssh. Nothing was changed"),
             Self::Observe(error) => write!(f, "{error}. Mend that, then run `iam-ssh wire`. Nothing was changed"),

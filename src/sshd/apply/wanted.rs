@@ -7,7 +7,7 @@ use super::disk::{self, Found};
 use super::{WireError, record, text_of};
 use crate::config::Config;
 use crate::sshd::chain::{Other, Record};
-use crate::sshd::config::{Scoped, scoped_commands};
+use crate::sshd::config::{ConfigFile, other_commands, scoped_commands};
 use crate::sshd::explicit::Explicit;
 use crate::sshd::observe::copy::Copy;
 use crate::sshd::observe::files::Tree;
@@ -15,13 +15,12 @@ use crate::sshd::observe::{ObserveError, Sshd, daemon_options};
 use crate::sshd::plan::{Change, Mode, Plan};
 use crate::sshd::sshrc::{Release, SSHRC, SSHRC_ADVICE, SSHRC_STUB, Sshrc, calls_ours};
 use crate::sshd::{
-    COMMAND_USER, DROP_IN, DROP_IN_MARK, Effective, Feature, SSHD_CONFIG, Setting, Wiring, block, chain, is_foreign,
-    shown,
+    COMMAND_USER, DROP_IN, DROP_IN_MARK, Effective, Feature, SSHD_CONFIG, Setting, Wiring, block, chain, shown,
 };
 use std::path::Path;
 
-/// A login that exists on every system, to ask sshd about beside the configured ones.
-const ANY_USER: &str = "root";
+/// A login to ask sshd about beside the configured ones: our own user, which nobody logs in as and no `Match` names.
+const ANY_USER: &str = COMMAND_USER;
 
 /// The files of the wiring as they are.
 #[derive(Debug)]
@@ -127,15 +126,14 @@ impl Wanted {
         }
         let tree = present.tree();
         let files = tree.included(Path::new(SSHD_CONFIG)).map_err(WireError::Observe)?;
-        let scoped = scoped_commands(&files);
-        let (found, others) = match (neighbours(sshd, &tree, &scoped), config.sshd.chain) {
+        let (found, others) = match (neighbours(sshd, &tree, &files), config.sshd.chain) {
             (Ok(found), chain) => (if chain { found.clone() } else { Record::default() }, found),
             (Err(WireError::CannotChain(..)), false) => Default::default(),
             (Err(error), _) => return Err(error),
         };
         let record = found;
         let told = if config.sshd.chain {
-            "it is asked where iam-ssh finds nothing"
+            "it is asked, for 5 seconds at most, where iam-ssh finds nothing"
         } else {
             "with `chain = false` it is not asked"
         };
@@ -168,7 +166,12 @@ impl Wanted {
         if Path::new(DROP_IN).parent().is_some_and(Path::is_dir) && by_drop_in.is_ok() {
             return by_drop_in;
         }
-        let Some(()) = main.as_ref().map(|_| ()) else { return by_drop_in };
+        if let (Found::Other(_), Err(WireError::NoEffect(..))) = (&present.main, &by_drop_in) {
+            return Err(WireError::NotEditable);
+        }
+        if main.is_none() {
+            return by_drop_in;
+        }
         self.in_drop_in = false;
         let by_block = self.try_on(sshd, |wiring| in_block(wiring).unwrap_or_default());
         match (by_block, by_drop_in) {
@@ -269,15 +272,21 @@ impl Present {
 }
 
 /// The commands that sshd would run without us.
-fn neighbours(sshd: &Sshd, tree: &Tree, scoped: &[Scoped]) -> Result<Record, WireError> {
-    let foreign = |scoped: &&Scoped| is_foreign(&scoped.setting.value);
-    let lost: Vec<Setting> =
-        scoped.iter().filter(|s| s.logins.is_none()).filter(foreign).map(|s| s.setting.clone()).collect();
+fn neighbours(sshd: &Sshd, tree: &Tree, files: &[ConfigFile]) -> Result<Record, WireError> {
+    let options = daemon_options().map_err(|setting| {
+        WireError::CannotChain(vec![setting], "what sshd is started with cannot be told from it for certain".to_owned())
+    })?;
+    let mut record = Record::default();
+    if other_commands(files).next().is_none() && options.is_empty() {
+        return Ok(record);
+    }
+    let scoped = scoped_commands(files);
+    // Also one that sets none for some: they would be given the others' command.
+    let lost: Vec<Setting> = scoped.iter().filter(|s| s.logins.is_none()).map(|s| s.setting.clone()).collect();
     if !lost.is_empty() {
         return Err(WireError::CannotChain(lost, "it depends on more than the login user's name".to_owned()));
     }
     let copy = Copy::of(tree, Path::new(SSHD_CONFIG)).map_err(WireError::Observe)?;
-    let options = daemon_options();
     let of = |login: &str| -> Result<Option<Other>, WireError> {
         let effective = sshd.effective_in(&copy, &options, login).map_err(WireError::Observe)?;
         let Some(other) = effective.other() else { return Ok(None) };
@@ -288,8 +297,7 @@ fn neighbours(sshd: &Sshd, tree: &Tree, scoped: &[Scoped]) -> Result<Record, Wir
         other.check(effective.has_sha256()).map_err(cannot)?;
         Ok(Some(other))
     };
-    // Our own user: nobody logs in as it, so no Match block names it.
-    let mut record = Record { other: of(COMMAND_USER)?, ..Record::default() };
+    record.other = of(ANY_USER)?;
     for login in scoped.iter().flat_map(|scoped| scoped.logins.iter().flatten()) {
         let own = of(login)?;
         if own != record.other {
@@ -313,7 +321,7 @@ fn sshrc(before: Option<String>, after: Option<String>) -> Change {
 }
 
 fn chain_record(before: Option<String>, after: Option<String>) -> Change {
-    Change { path: chain::RECORD.into(), before, after, mode: Mode::Ours(0o644) }
+    Change { path: chain::RECORD.into(), before, after, mode: Mode::OursForLookup }
 }
 
 /// Whether sshd reads this file when it starts.

@@ -112,11 +112,11 @@ fn stands_for(pattern: &Path, path: &Path) -> bool {
     pattern.len() == path.len() && pattern.iter().zip(&path).all(one)
 }
 
-/// The texts of each unit of sshd with its settings files, in systemd's order. What cannot be read is left out: systemd
+/// The name of each unit of sshd, and its texts with those of its settings files, in systemd's order. What cannot be read is left out: systemd
 /// cannot read it either.
 #[must_use]
-pub fn units() -> Vec<Vec<String>> {
-    UNIT_NAMES.iter().filter_map(|name| unit(name)).collect()
+pub fn units() -> Vec<(String, Vec<String>)> {
+    UNIT_NAMES.iter().filter_map(|name| Some(((*name).to_owned(), unit(name)?))).collect()
 }
 
 fn unit(name: &str) -> Option<Vec<String>> {

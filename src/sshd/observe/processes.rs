@@ -3,6 +3,7 @@
 //! Anybody can start a program that calls itself sshd with any arguments, so a process counts only if it is root's and
 //! its program is one that only root can have installed as sshd. A session's process is no daemon.
 
+use crate::sshd::Setting;
 use crate::sshd::config::shown_option;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,13 +12,27 @@ use std::path::{Path, PathBuf};
 
 /// The options about AuthorizedKeysCommand that a daemon shows whose program is one of `programs`, as for `-o`. A process
 /// that ends while it is looked at does not count.
-#[must_use]
-pub fn options(programs: &[&str]) -> Vec<String> {
-    let shown = |line: &String| {
-        let value = |keyword| Some(format!("{keyword} {}", shown_option(line, keyword)?));
-        ["AuthorizedKeysCommand", "AuthorizedKeysCommandUser"].into_iter().filter_map(value).collect::<Vec<_>>()
-    };
-    daemons(programs).iter().map(|(_, line)| shown(line)).find(|options| !options.is_empty()).unwrap_or_default()
+///
+/// # Errors
+/// Where and what, if it has some that cannot be told from what it shows.
+pub fn options(programs: &[&str]) -> Result<Vec<String>, Setting> {
+    for (pid, line) in daemons(programs) {
+        let setting = |value: String| Setting { place: format!("process {pid}"), value };
+        // One with a configuration file of its own is none of ours.
+        if line.split(['\0', ' ']).take_while(|word| *word != "[listener]").any(|word| word == "-f") {
+            continue;
+        }
+        let mut options = Vec::new();
+        for keyword in ["AuthorizedKeysCommand", "AuthorizedKeysCommandUser"] {
+            if let Some(value) = shown_option(&line, keyword) {
+                options.push(format!("{keyword} {}", value.map_err(setting)?));
+            }
+        }
+        if !options.is_empty() {
+            return Ok(options);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Process id and command line of each of root's processes whose program is one of `programs`.

@@ -117,7 +117,7 @@ impl Neighbour {
         let (who, whose) = if self.any_account { ("", "|USER|LOGNAME|HOME") } else { ("id; ", "") };
         let script = format!(
             "#!/bin/sh\n{{ {who}umask; pwd; echo \"$0 $# arguments:\"; printf '[%s]' \"$@\"; echo; \
-             env | grep -Ev '^(_{whose})=' | sort; echo; }} >>{ASKED}\n. {MANNERS}\ncat {KEYS}\n"
+             env | grep -Ev '^(_|IAM_SSH_NESTED{whose})=' | sort; echo; }} >>{ASKED}\n. {MANNERS}\ncat {KEYS}\n"
         );
         debian.write(program, script, 0o755);
     }
