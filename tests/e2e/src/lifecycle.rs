@@ -18,6 +18,10 @@ use crate::world::World;
 /// ask and give up.
 pub const KEEP_EDITED: &str = "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold";
 
+/// Leaves a process of the lookup's user behind, which goes on for a moment after the package's files are gone.
+pub const UNDER_WAY: &str = "setpriv --reuid iam-ssh --regid iam-ssh --clear-groups \
+    /bin/sh -c 'while [ -e /usr/bin/iam-ssh ]; do sleep 0.05; done; sleep 2' </dev/null >/dev/null 2>&1 &";
+
 /// The package under test under another version number, with `edit` done to its unpacked tree. Made anew at each call.
 ///
 /// # Panics

@@ -96,11 +96,27 @@ pub fn dnf(debian: &Debian, arguments: &str) -> Outcome {
 /// When it cannot be made.
 #[must_use]
 pub fn rpm_of(world: &World, version: &str, edit: impl FnOnce(&Path)) -> PathBuf {
+    rpm_with(world, version, edit, |spec| spec)
+}
+
+/// The same with other scriptlets, as an earlier version may have had.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn rpm_with(
+    world: &World,
+    version: &str,
+    edit: impl FnOnce(&Path),
+    scriptlets: impl FnOnce(String) -> String,
+) -> PathBuf {
     let top = world.scratch().join(format!("rpm-{version}"));
-    let (tree, changelog) = (top.join("tree"), top.join("changelog"));
+    let (tree, changelog, spec) = (top.join("tree"), top.join("changelog"), top.join("iam-ssh.spec"));
     std::fs::create_dir_all(&top).unwrap();
     run(command("dpkg-deb").arg("-x").arg(inputs::deb()).arg(&tree), b"").expect_ok();
     edit(&tree);
+    let ours = std::fs::read_to_string(inputs::source().join("rpm/iam-ssh.spec")).unwrap();
+    std::fs::write(&spec, scriptlets(ours)).unwrap();
     std::fs::write(&changelog, format!("* Sun Nov 22 2026 rig <rig@example.org> - {version}-1\n- Made for a test.\n"))
         .unwrap();
     let mut rpmbuild = command("rpmbuild");
@@ -116,7 +132,7 @@ pub fn rpm_of(world: &World, version: &str, edit: impl FnOnce(&Path)) -> PathBuf
     ] {
         rpmbuild.arg("--define").arg(format!("{name} {value}"));
     }
-    run(rpmbuild.arg(inputs::source().join("rpm/iam-ssh.spec")).env("HOME", &top), b"").expect_ok();
+    run(rpmbuild.arg(&spec).env("HOME", &top), b"").expect_ok();
     std::fs::remove_dir_all(&tree).unwrap();
     top.join(format!("RPMS/{0}/iam-ssh-{version}-1.{0}.rpm", std::env::consts::ARCH))
 }

@@ -291,7 +291,18 @@ fn the_timer_stays_as_it_was(suite: Suite) {
         life.dpkg_installs(next);
         assert_eq!(timer(&machine), "enabled\nactive\n", "after {}", next.display());
     }
+    // Deconfigured, as dpkg does where what it needs is to go, and that stays after all.
+    let scripts = "/var/lib/dpkg/info/iam-ssh";
+    machine.run(&format!("{scripts}.prerm deconfigure in-favour x 1 && ! systemctl -q is-active {TIMER}")).expect_ok();
+    machine.run(&format!("{scripts}.postinst abort-deconfigure in-favour x 1")).expect_ok();
+    assert_eq!(timer(&machine), "enabled\nactive\n", "after it was deconfigured");
     machine.run(&format!("systemctl disable --now {TIMER}")).expect_ok();
+    life.dpkg_installs(&previous);
+    assert_eq!(timer(&machine), "disabled\ninactive\n");
+    // Removed, it leaves no link; so it is off when it comes back.
+    machine.run(&format!("systemctl enable --now {TIMER}")).expect_ok();
+    machine.remove().expect_ok();
+    assert_eq!(machine.sh(&format!("find /etc/systemd -name {TIMER}; systemctl list-units --no-legend '{TIMER}'")), "");
     life.dpkg_installs(&previous);
     assert_eq!(timer(&machine), "disabled\ninactive\n");
 }

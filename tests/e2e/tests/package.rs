@@ -1,6 +1,7 @@
 //! Installing, removing, and the machines where iam-ssh must hold back: what it does to sshd can always be undone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use iam_ssh_e2e::lifecycle::UNDER_WAY;
 use iam_ssh_e2e::scene::{configuration, publish};
 use iam_ssh_e2e::{BootedMachine, Debian, KeyKind, Machine, Suite, World};
 
@@ -192,7 +193,7 @@ fn the_package_can_be_removed_without_its_program() {
     machine.run("rm /usr/bin/iam-ssh").expect_ok();
     let told = machine.remove();
     assert!(told.expect_ok().contains(DROP_IN), "{told}");
-    assert_eq!(machine.read(DROP_IN), None);
+    assert_eq!((machine.read(DROP_IN), machine.read(SSHRC)), (None, None));
     machine.wait_for_sshd();
     assert!(machine.journal().contains("Reloaded ssh.service"), "{}", machine.journal());
     assert_eq!(machine.sh("systemctl is-active ssh"), "active\n");
@@ -208,6 +209,76 @@ fn a_drop_in_of_somebody_else_outlives_a_package_without_its_program() {
     machine.run("rm /usr/bin/iam-ssh").expect_ok();
     machine.remove().expect_ok();
     assert_eq!(machine.read(DROP_IN).as_deref(), Some("X11Forwarding no\n"));
+}
+
+#[test]
+fn without_its_program_the_block_goes_and_nothing_else() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.run("sed -i /^Include/d /etc/ssh/sshd_config && printf UseDNS\\ no >>/etc/ssh/sshd_config").expect_ok();
+    let before = login_files(&machine);
+    machine.install().expect_ok();
+    let breaks = "rm /usr/bin/iam-ssh && grep -q '^# Begin of what' /etc/ssh/sshd_config";
+    machine.run(breaks).expect_ok();
+    // A link, meanwhile.
+    machine.run("mv /etc/ssh/sshd_config /etc/main && ln -s /etc/main /etc/ssh/sshd_config").expect_ok();
+    machine.remove().expect_ok();
+    machine.run("test -L /etc/ssh/sshd_config && mv /etc/main /etc/ssh/sshd_config").expect_ok();
+    assert_eq!(login_files(&machine), before);
+
+    // What was written behind it stays, and so does an sshrc that somebody changed.
+    machine.install().expect_ok();
+    let added = "echo Banner none >>/etc/ssh/sshd_config && echo true >>/etc/ssh/sshrc";
+    machine.run(&format!("{breaks} && {added}")).expect_ok();
+    let told = machine.remove();
+    assert!(told.expect_ok().contains("/etc/ssh/sshrc stays"), "{told}");
+    assert!(machine.read("/etc/ssh/sshd_config").unwrap().ends_with("UseDNS no\nBanner none\n"));
+    assert!(machine.read(SSHRC).unwrap().ends_with("\ntrue\n"));
+
+    // Half a block.
+    machine.install().expect_ok();
+    machine.run(&format!("{breaks} && sed -i '/^# End of what/d' /etc/ssh/sshd_config")).expect_ok();
+    machine.run("echo X11Forwarding no >>/etc/ssh/sshd_config").expect_ok();
+    let half = machine.read("/etc/ssh/sshd_config");
+    let told = machine.remove();
+    assert!(told.expect_ok().contains("has no end"), "{told}");
+    assert_eq!(machine.read("/etc/ssh/sshd_config"), half);
+}
+
+#[test]
+fn where_sshd_cannot_be_unwired_the_package_stays_and_says_what_to_do() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    machine.run("mount --bind /etc/ssh /etc/ssh && mount -o remount,bind,ro /etc/ssh").expect_ok();
+    let told = machine.remove();
+    assert!(!told.ok() && told.stdout.contains("make it writable; then remove iam-ssh again"), "{told}");
+    machine.run("test -x /usr/libexec/iam-ssh/authorized-keys && umount /etc/ssh").expect_ok();
+    machine.remove().expect_ok();
+    assert_eq!(machine.read(DROP_IN), None);
+}
+
+#[test]
+fn a_person_of_its_users_name_is_left_alone() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.add_user("iam-ssh");
+    let told = machine.install();
+    assert!(!told.ok() && told.stdout.contains("then run: dpkg --configure iam-ssh"), "{told}");
+    assert_eq!(machine.read(DROP_IN), None);
+    machine.run("usermod --login someone iam-ssh && groupmod --new-name someone iam-ssh").expect_ok();
+    machine.run("dpkg --configure iam-ssh").expect_ok();
+    assert!(machine.read(DROP_IN).is_some());
+}
+
+#[test]
+fn a_lookup_that_is_under_way_ends_before_its_user_goes() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Bookworm);
+    machine.install().expect_ok();
+    machine.run(UNDER_WAY).expect_ok();
+    machine.purge().expect_ok();
+    assert_eq!(machine.run("getent passwd iam-ssh; getent group iam-ssh").stdout, "");
 }
 
 /// What runs at every login is small: no SDK, no TLS, no runtime, nothing to link first.

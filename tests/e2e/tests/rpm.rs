@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use iam_ssh_e2e::lifecycle::{Files, sshd_settings};
-use iam_ssh_e2e::repository::{Repository, dnf, rpm_of};
+use iam_ssh_e2e::lifecycle::{Files, UNDER_WAY, sshd_settings};
+use iam_ssh_e2e::neighbours::EIC_AMAZON_LINUX;
+use iam_ssh_e2e::repository::{Repository, dnf, rpm_of, rpm_with};
 use iam_ssh_e2e::scene::{configuration, publish};
 use iam_ssh_e2e::{BootedMachine, Debian, Key, KeyKind, Machine, Suite, World, rpm};
 
@@ -148,7 +149,60 @@ fn where_iam_ssh_cannot_be_run_it_can_be_removed() {
     machine.run("rm /usr/bin/iam-ssh").expect_ok();
     dnf(&machine, "remove iam-ssh").expect_ok();
     assert_eq!(machine.read(DROP_IN), None);
+    assert_eq!(machine.read("/etc/ssh/sshrc"), None);
     assert_eq!(sshd_settings(&machine), before);
+}
+
+#[test]
+fn where_iam_ssh_cannot_be_run_its_block_goes_and_nothing_else() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Rpm);
+    machine.run("sed -i /^Include/d /etc/ssh/sshd_config && printf UseDNS\\ no >>/etc/ssh/sshd_config").expect_ok();
+    let before = Files::read(&machine, "/etc/ssh");
+    std::fs::copy(rpm(), machine.path("/root/iam-ssh.rpm")).unwrap();
+    let breaks = "rpm -i /root/iam-ssh.rpm && rm /usr/bin/iam-ssh && grep -q '^# Begin of what' /etc/ssh/sshd_config";
+    machine.run(breaks).expect_ok();
+    // A link, meanwhile.
+    machine.run("mv /etc/ssh/sshd_config /etc/main && ln -s /etc/main /etc/ssh/sshd_config").expect_ok();
+    machine.run("rpm -e iam-ssh && test -L /etc/ssh/sshd_config").expect_ok();
+    machine.run("mv /etc/main /etc/ssh/sshd_config").expect_ok();
+    assert_eq!(Files::read(&machine, "/etc/ssh").since(&before), [""; 0]);
+    // Half a block.
+    machine.run(&format!("{breaks} && sed -i '/^# End of what/d' /etc/ssh/sshd_config")).expect_ok();
+    let half = machine.sh("echo Banner none >>/etc/ssh/sshd_config && cat /etc/ssh/sshd_config");
+    let told = machine.run("rpm -e iam-ssh 2>&1");
+    assert!(told.expect_ok().contains("has no end"), "{told}");
+    assert_eq!(machine.read("/etc/ssh/sshd_config"), Some(half));
+}
+
+/// Scriptlets of an earlier version run last in an upgrade.
+#[test]
+fn an_upgrade_from_a_version_that_unwires_ends_wired() {
+    let world = World::new();
+    let unwires = |spec: String| {
+        let guarded = "%preun\n[ \"$1\" = 0 ] || exit 0\n";
+        assert!(spec.contains(guarded), "{spec}");
+        spec.replace(guarded, "%preun\n").replace("%postun\n", "%postun\niam-ssh unwire\n")
+    };
+    let older = rpm_with(&world, OLDER, |_| (), unwires);
+    let machine = Machine::boot(&world, Suite::Rpm);
+    std::fs::copy(older, machine.path("/root/older.rpm")).unwrap();
+    std::fs::copy(rpm(), machine.path("/root/iam-ssh.rpm")).unwrap();
+    machine.run("rpm -i /root/older.rpm && rpm -U /root/iam-ssh.rpm").expect_ok();
+    assert!(!machine.sh("rpm -q iam-ssh").contains(OLDER));
+    assert!(machine.read(DROP_IN).is_some());
+    assert!(machine.sh("sshd -T").contains("authorizedkeyscommand /usr/libexec/iam-ssh/authorized-keys"));
+}
+
+#[test]
+fn a_lookup_that_is_under_way_ends_before_its_user_goes() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Rpm);
+    std::fs::copy(rpm(), machine.path("/root/iam-ssh.rpm")).unwrap();
+    machine.run("rpm -i /root/iam-ssh.rpm").expect_ok();
+    machine.run(UNDER_WAY).expect_ok();
+    machine.run("rpm -e iam-ssh 2>&1").expect_ok();
+    assert_eq!(machine.run("getent passwd iam-ssh; getent group iam-ssh").stdout, "");
 }
 
 #[test]
@@ -206,4 +260,28 @@ fn a_neighbour_that_comes_later_leads_to_wiring_again() {
     assert_eq!(record(), "", "and when it went");
     machine.run(&format!("iam-ssh unwire && {comes}")).expect_ok();
     assert_eq!(machine.read(DROP_IN), None, "whoever unwired it by hand is not overruled");
+}
+
+/// As EC2 Instance Connect's package does it: its wiring is no file of the package.
+#[test]
+fn a_neighbour_whose_script_writes_its_wiring_is_found_as_well() {
+    let world = World::new();
+    let machine = Machine::boot(&world, Suite::Rpm);
+    std::fs::copy(rpm(), machine.path("/root/iam-ssh.rpm")).unwrap();
+    machine.run("rpm -i /root/iam-ssh.rpm").expect_ok();
+    let program = EIC_AMAZON_LINUX.program;
+    let spec = format!(
+        "Name: ec2-instance-connect\nVersion: 1\nRelease: 1\nSummary: x\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n%description\nx\n\
+         %install\nmkdir -p %{{buildroot}}/opt/aws/bin\necho >%{{buildroot}}{program}\n%files\n{program}\n\
+         %post\nuseradd --system {account}\nprintf '%%s\\n' 'AuthorizedKeysCommand {program} %%u %%f' 'AuthorizedKeysCommandUser {account}' \
+         >/etc/ssh/sshd_config.d/60-eic.conf\n%preun\nrm /etc/ssh/sshd_config.d/60-eic.conf\n",
+        account = EIC_AMAZON_LINUX.account,
+    );
+    machine.write("/root/neighbour.spec", spec, 0o644);
+    machine.run("rpmbuild -bb --define '_topdir /root/made' /root/neighbour.spec 2>&1").expect_ok();
+    machine.run("rpm -i /root/made/RPMS/noarch/ec2-instance-connect-1-1.noarch.rpm").expect_ok();
+    let record = || machine.read("/etc/iam-ssh/wired.toml").unwrap_or_default();
+    assert!(record().contains(program), "found when it came");
+    machine.run("rpm -e ec2-instance-connect").expect_ok();
+    assert_eq!(record(), "", "and when it went");
 }
