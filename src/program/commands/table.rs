@@ -105,9 +105,10 @@ const WIRE: &[&str] = &[
     "Where the administrator set `PermitUserEnvironment` in any file that sshd(8) reads, that setting stays and the \
      drop-in has none. `wire` says so, and says which explicit `LogLevel` and `ExposeAuthInfo` the drop-in overrides.",
     "sshd(8) must accept its configuration before and after (`-t`), and must show the command in effect (`-T`) for \
-     root and for each login user that is configured; this is tried on a copy before anything is changed. If sshd's \
-     configuration changed, a running sshd(8) is reloaded and must be seen to listen again. Where any of this fails, \
-     everything is put back. Running sessions go on.",
+     each login user that is configured, and for one who is not; this is tried on a copy before anything is changed. \
+     If sshd's configuration changed, a running sshd(8) is reloaded and must be seen to listen again. Where any of \
+     this fails, everything is put back. Running sessions go on. An sshd(8) that listens on an address that the \
+     machine does not have now is not reloaded, because it would lose it; `wire` says so, and the next one does it.",
     "Where sshd(8) would run another `AuthorizedKeysCommand`, iam-ssh takes its place and keeps it working: one that \
      is set in any file that sshd(8) reads, with `-o` in its unit or on the command line of a running sshd(8), or in \
      a `Match User` block with names. `wire` says which it is and notes it in `/etc/iam-ssh/wired.toml`. A lookup \
@@ -115,16 +116,16 @@ const WIRE: &[&str] = &[
      The other one's own configuration is never edited: once `unwire` has taken our files away, it is in effect \
      again.",
     "Nothing is changed where the other one could not be called just as sshd(8) calls it: where it stands in a \
-     `Match` block with other criteria, has no absolute path or no `AuthorizedKeysCommandUser`, uses other tokens \
+     `Match` block with other criteria (also one that says `none`), has no absolute path or no `AuthorizedKeysCommandUser`, uses other tokens \
      than `%u`, `%U`, `%h`, `%t`, `%k` and `%f`, for example `%C` or `%D`, or uses `%f` while `FingerprintHash` is \
-     not sha256. Nothing is changed either where `05-iam-ssh.conf` exists and its first line is not the one that \
-     `wire` writes.",
+     not sha256; nor where a unit or a running daemon cannot be understood. Nothing is changed either where `05-iam-ssh.conf` exists and its first line is not the one that \
+     `wire` writes, and where sshd_config includes no drop-ins and is a link, has several names or is not UTF-8.",
     "An `/etc/ssh/sshrc` of the administrator's own is never changed, nor one that was changed after `wire` wrote it, \
      nor anything there that is not a regular file; `wire` says what to add to it.",
     "Running `wire` again changes nothing, unless something else changed. Run it after a change of the `[sshd]` table \
      in iam-ssh.toml(5), and after another `AuthorizedKeysCommand` came: the drop-in wins over that one, but asks it \
      only when `wire` has noted it. The package runs `wire` when it is installed or upgraded, and when another \
-     package changes how sshd(8) is configured or started.",
+     package changes how sshd(8) is configured or started, unless it was unwired by hand.",
 ];
 
 const UNWIRE: &[&str] =
