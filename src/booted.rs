@@ -9,11 +9,19 @@ use std::path::Path;
 /// Present while systemd is the running init (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
 
+/// Whether a process, by its folder in `/proc`, has the same root as this one.
+#[must_use]
+pub fn shares_our_root(process: &Path) -> bool {
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    // Of the folder that the link leads to.
+    let theirs = file(&process.join("root/"));
+    theirs.is_some() && theirs == file(Path::new("/"))
+}
+
 /// Whether `/` is the root of the first process, too.
 #[must_use]
 pub fn is_running_from_here() -> bool {
-    let root = |path: &str| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    root("/proc/1/root/").is_some() && root("/proc/1/root/") == root("/")
+    shares_our_root(Path::new("/proc/1"))
 }
 
 /// Whether systemd runs this system.

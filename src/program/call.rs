@@ -202,6 +202,20 @@ pub(super) fn limit(deadline: Duration) {
     nix::unistd::alarm::set(u32::try_from(deadline.as_secs()).unwrap_or(60).saturating_add(2));
 }
 
+/// Prints lines for sshd. That the reader is gone is no failure: it has what it wanted.
+///
+/// # Errors
+/// Where they cannot be printed; what to log.
+pub(super) fn print(lines: &[u8]) -> Result<(), Event> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(lines).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Event::error(format!("cannot print the keys: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Prints the answer, logs it, keeps what was learnt, and logs the rest: first what must not be lost.
 pub(super) fn answer(
     found: &[Found],
@@ -211,8 +225,7 @@ pub(super) fn answer(
     keep: impl FnOnce() -> Vec<Event>,
 ) -> End {
     let text: String = found.iter().map(|found| format!("{}\n", found.line)).collect();
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let printed = print(text.as_bytes());
     // The answer is given. sshd would discard it if this process were killed now.
     nix::unistd::alarm::cancel();
     let took = started.elapsed();
@@ -230,13 +243,11 @@ pub(super) fn answer(
     for event in &keep() {
         log.tell(event);
     }
-    match written {
+    match printed {
         Ok(()) if found.is_empty() => End::Miss(Exit::Ok),
         Ok(()) => End::Printed(Exit::Ok),
-        // The reader has what it wanted, or is gone.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Printed(Exit::Ok),
-        Err(error) => {
-            log.tell(&Event::error(format!("cannot print the keys: {error}")));
+        Err(event) => {
+            log.tell(&event);
             End::Printed(Exit::Failed)
         }
     }

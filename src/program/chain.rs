@@ -45,7 +45,7 @@ const SHOWN: usize = 300;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn record() -> Result<Option<Record>, String> {
+fn record() -> Result<Option<Record>, String> {
     match trusted::read(Path::new(RECORD), Trust::ROOT) {
         Ok(text) => Record::parse(&text).map(Some).map_err(|why| format!("{RECORD}: {why}; run `iam-ssh wire`")),
         Err(TrustError::Missing(_)) => Ok(None),
@@ -254,13 +254,10 @@ fn take(child: &mut Child, until: Instant, signals: &SignalFd) -> Result<Ended, 
 }
 
 fn print(output: &[u8], log: &Log) -> Exit {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(output).and_then(|()| stdout.flush()) {
+    match call::print(output) {
         Ok(()) => Exit::Ok,
-        // The reader has what it wanted, or is gone.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => {
-            log.tell(&Event::error(format!("cannot print the keys: {error}")));
+        Err(event) => {
+            log.tell(&event);
             Exit::Failed
         }
     }

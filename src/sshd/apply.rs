@@ -14,7 +14,7 @@ pub use error::WireError;
 
 use super::observe::Sshd;
 use super::plan::{Change, Mode, Plan};
-use super::{COMMAND, COMMAND_USER, block, chain, shown};
+use super::{COMMAND, COMMAND_USER, block, shown};
 use crate::config::Config;
 use crate::selinux;
 use daemon::Daemon;
@@ -57,7 +57,6 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
         report.lines.extend(selinux::install(selinux::Mode::DryRun));
         return Ok(report);
     }
-    let daemon = Daemon::find(&sshd);
     let lagged = lock.sshd_lags();
     if plan.changes().iter().any(wanted::is_sshd_s) {
         lock.note_change()?;
@@ -76,14 +75,17 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
     }
     // Before sshd runs what the module allows.
     report.lines.extend(selinux::install(selinux::Mode::Real));
-    let read = if lock.sshd_lags() { daemon.reload(&mut report) } else { Ok(true) };
-    if !matches!(read, Ok(false)) {
-        lock.note_read();
+    if lock.sshd_lags() {
+        let daemon = Daemon::find(&sshd);
+        let read = daemon.reload(&mut report);
+        if !matches!(read, Ok(false)) {
+            lock.note_read();
+        }
+        read.map_err(|words| {
+            put_back(&plan, plan.changes().len());
+            WireError::Died(words, daemon.start_again())
+        })?;
     }
-    read.map_err(|words| {
-        put_back(&plan, plan.changes().len());
-        WireError::Died(words, daemon.start_again())
-    })?;
     Ok(report)
 }
 
@@ -192,9 +194,4 @@ fn text_of(found: &Found) -> Option<String> {
         Found::Text(text) => Some(text.clone()),
         Found::Nothing | Found::Other(_) => None,
     }
-}
-
-/// The path of the record.
-fn record() -> &'static Path {
-    Path::new(chain::RECORD)
 }

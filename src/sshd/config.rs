@@ -20,6 +20,14 @@ pub struct ConfigFile {
     pub scoped: bool,
 }
 
+impl ConfigFile {
+    /// One of its lines as a setting, to be named.
+    #[must_use]
+    pub fn setting(&self, line: &Line<'_>) -> Setting {
+        Setting { place: format!("{}:{}", self.path.display(), line.number), value: line.value.to_owned() }
+    }
+}
+
 /// One setting of a configuration text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -52,8 +60,7 @@ pub fn scoped_commands(files: &[ConfigFile]) -> Vec<Scoped> {
     for file in files {
         let scoped = lines(&file.text).into_iter().filter(|line| line.scoped || file.scoped);
         for line in scoped.filter(|line| KEYWORDS.iter().any(|keyword| line.keyword.eq_ignore_ascii_case(keyword))) {
-            let setting =
-                Setting { place: format!("{}:{}", file.path.display(), line.number), value: line.value.to_owned() };
+            let setting = file.setting(&line);
             match line.criteria.filter(|_| !file.scoped).map(criteria) {
                 Some(Criteria::All) => {}
                 Some(Criteria::Logins(logins)) => found.push(Scoped { setting, logins: Some(logins) }),
@@ -86,11 +93,7 @@ pub fn other_commands(files: &[ConfigFile]) -> impl Iterator<Item = Setting> + '
     files.iter().flat_map(|file| {
         let named =
             |line: &Line<'_>| line.keyword.eq_ignore_ascii_case("AuthorizedKeysCommand") && is_foreign(line.value);
-        let setting = |line: Line<'_>| Setting {
-            place: format!("{}:{}", file.path.display(), line.number),
-            value: line.value.to_owned(),
-        };
-        lines(&file.text).into_iter().filter(named).map(setting).collect::<Vec<_>>()
+        lines(&file.text).into_iter().filter(named).map(|line| file.setting(&line)).collect::<Vec<_>>()
     })
 }
 
@@ -117,18 +120,18 @@ pub fn shown_option(line: &str, keyword: &str) -> Option<Result<String, String>>
 #[must_use]
 pub fn included_by(line: &str) -> Option<Vec<PathBuf>> {
     let (_, value) = keyword(line).filter(|(keyword, _)| keyword.eq_ignore_ascii_case("Include"))?;
-    Some(words(value, true).into_iter().map(|word| Path::new(SSH_FOLDER).join(word)).collect())
+    Some(patterns(value))
+}
+
+fn patterns(value: &str) -> Vec<PathBuf> {
+    words(value, true).into_iter().map(|word| Path::new(SSH_FOLDER).join(word)).collect()
 }
 
 /// Every `Include` of a configuration text: the pattern, and whether it stands in a `Match` block.
 #[must_use]
 pub fn includes(text: &str) -> Vec<(PathBuf, bool)> {
     let includes = lines(text).into_iter().filter(|line| line.keyword.eq_ignore_ascii_case("Include"));
-    includes
-        .flat_map(|line| {
-            words(line.value, true).into_iter().map(move |word| (Path::new(SSH_FOLDER).join(word), line.scoped))
-        })
-        .collect()
+    includes.flat_map(|line| patterns(line.value).into_iter().map(move |pattern| (pattern, line.scoped))).collect()
 }
 
 /// Every setting of a configuration text.

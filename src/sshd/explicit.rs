@@ -71,9 +71,8 @@ fn settings<'a>(files: &'a [ConfigFile], keyword: &'static str) -> impl Iterator
     files.iter().filter(|file| file.path != Path::new(DROP_IN)).flat_map(move |file| {
         let lines = lines(&file.text).into_iter().filter(move |line| line.keyword.eq_ignore_ascii_case(keyword));
         lines.map(move |line| {
-            let place = format!("{}:{}", file.path.display(), line.number);
             let value = line.value.trim_matches('"').to_owned();
-            (Setting { place, value }, file.scoped || line.scoped)
+            (Setting { value, ..file.setting(&line) }, file.scoped || line.scoped)
         })
     })
 }

@@ -4,7 +4,6 @@
 use iam_ssh::config::reference::{Kind, SETTINGS, Setting, WITHOUT_EFFECT};
 use iam_ssh::config::{Config, ConfigError};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 const USER: &str = "ec2-user";
 
@@ -83,8 +82,7 @@ fn the_reference_and_the_parser_know_the_same_keys() {
 
 #[test]
 fn the_shipped_file_mentions_every_key_with_its_default() {
-    let path = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("etc/iam-ssh/config.toml");
-    let shipped = std::fs::read_to_string(path).unwrap();
+    let shipped = crate::scene::shipped_configuration();
     let mut table = String::new();
     let mut mentioned = Vec::new();
     for line in shipped.lines().filter_map(|line| line.strip_prefix("# ")) {

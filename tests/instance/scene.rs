@@ -161,3 +161,10 @@ pub(crate) fn lines(answer: &Answer) -> Vec<String> {
 pub(crate) fn log(answer: &Answer) -> Vec<String> {
     answer.events.iter().map(|e: &Event| format!("{:?}: {}", e.severity(), e.line(2000))).collect()
 }
+
+/// The text of the configuration file that the package ships.
+pub(crate) fn shipped_configuration() -> String {
+    // Asked at run time: a build that is shared between checkouts must not remember the one that it was made in.
+    let checkout = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    std::fs::read_to_string(Path::new(&checkout).join("etc/iam-ssh/config.toml")).unwrap()
+}

@@ -4,7 +4,7 @@
 //! wiring would be in effect, with one that has it. Nothing is changed here.
 
 use super::disk::{self, Found};
-use super::{WireError, record, text_of};
+use super::{WireError, text_of};
 use crate::config::Config;
 use crate::sshd::chain::{Other, Record};
 use crate::sshd::config::{ConfigFile, other_commands, scoped_commands};
@@ -38,7 +38,7 @@ impl Present {
             drop_in: read(DROP_IN)?,
             main: read(SSHD_CONFIG)?,
             sshrc: read(SSHRC)?,
-            record: disk::read(record())?,
+            record: read(chain::RECORD)?,
         })
     }
 
@@ -122,16 +122,14 @@ impl Wanted {
             return Err(WireError::Taken(DROP_IN.into()));
         }
         if matches!(present.record, Found::Other(_)) {
-            return Err(WireError::Taken(record().to_owned()));
+            return Err(WireError::Taken(chain::RECORD.into()));
         }
         let tree = present.tree();
         let files = tree.included(Path::new(SSHD_CONFIG)).map_err(WireError::Observe)?;
-        let (found, others) = match (neighbours(sshd, &tree, &files), config.sshd.chain) {
-            (Ok(found), chain) => (if chain { found.clone() } else { Record::default() }, found),
-            (Err(WireError::CannotChain(..)), false) => Default::default(),
-            (Err(error), _) => return Err(error),
+        let others = match neighbours(sshd, &tree, &files) {
+            Err(WireError::CannotChain(..)) if !config.sshd.chain => Record::default(),
+            others => others?,
         };
-        let record = found;
         let told = if config.sshd.chain {
             "it is asked, for 5 seconds at most, where iam-ssh finds nothing"
         } else {
@@ -139,6 +137,7 @@ impl Wanted {
         };
         let told = |other: &Other| format!("sshd would run `{}`; {told}", shown(&other.command));
         let notes = others.commands().map(told).collect();
+        let record = if config.sshd.chain { others } else { Record::default() };
 
         let explicit = Explicit::of(&files);
         let environment = config.sshd.user_environment && !explicit.decides_environment();
@@ -158,23 +157,19 @@ impl Wanted {
     /// Finds the keywords that this sshd knows, and the place where they have effect. Gives what would be in effect.
     fn settle(&mut self, sshd: &Sshd, present: &Present, tree: &Tree) -> Result<Effective, WireError> {
         let in_drop_in = |wiring: &Wiring| tree.clone().with(DROP_IN, Some(wiring.drop_in()));
-        let main = present.main_without_block().filter(|_| matches!(present.main, Found::Text(_)));
-        let in_block = |wiring: &Wiring| {
-            main.as_ref().map(|main| tree.clone().with(SSHD_CONFIG, Some(block::with(main, &wiring.block()))))
-        };
         let by_drop_in = self.try_on(sshd, in_drop_in);
         if Path::new(DROP_IN).parent().is_some_and(Path::is_dir) && by_drop_in.is_ok() {
             return by_drop_in;
         }
-        if let (Found::Other(_), Err(WireError::NoEffect(..))) = (&present.main, &by_drop_in) {
-            return Err(WireError::NotEditable);
-        }
-        if main.is_none() {
-            return by_drop_in;
-        }
+        let Some(main) = present.main_without_block() else {
+            return match (&present.main, by_drop_in) {
+                (Found::Other(_), Err(WireError::NoEffect(..))) => Err(WireError::NotEditable),
+                (_, by_drop_in) => by_drop_in,
+            };
+        };
         self.in_drop_in = false;
-        let by_block = self.try_on(sshd, |wiring| in_block(wiring).unwrap_or_default());
-        match (by_block, by_drop_in) {
+        let in_block = |wiring: &Wiring| tree.clone().with(SSHD_CONFIG, Some(block::with(&main, &wiring.block())));
+        match (self.try_on(sshd, in_block), by_drop_in) {
             (Ok(effective), _) => Ok(effective),
             (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
         }

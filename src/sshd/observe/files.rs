@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 4096;
 /// Largest file that is read, in bytes.
 const MAX_LEN: u64 = 1024 * 1024;
 
-/// Folders of units, in which a unit may hand options to sshd; and files that its unit takes options from.
+/// Folders of units, in systemd's order.
 const UNITS: [&str; 11] = [
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
@@ -112,8 +112,8 @@ fn stands_for(pattern: &Path, path: &Path) -> bool {
     pattern.len() == path.len() && pattern.iter().zip(&path).all(one)
 }
 
-/// The name of each unit of sshd, and its texts with those of its settings files, in systemd's order. What cannot be read is left out: systemd
-/// cannot read it either.
+/// The name of each unit of sshd, and its texts with those of its settings files, in systemd's order. What cannot be read
+/// is left out: systemd cannot read it either.
 #[must_use]
 pub fn units() -> Vec<(String, Vec<String>)> {
     UNIT_NAMES.iter().filter_map(|name| Some(((*name).to_owned(), unit(name)?))).collect()

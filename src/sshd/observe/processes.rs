@@ -3,11 +3,11 @@
 //! Anybody can start a program that calls itself sshd with any arguments, so a process counts only if it is root's and
 //! its program is one that only root can have installed as sshd. A session's process is no daemon.
 
+use crate::booted;
 use crate::sshd::Setting;
 use crate::sshd::config::shown_option;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The options about AuthorizedKeysCommand that a daemon shows whose program is one of `programs`, as for `-o`. A process
@@ -40,15 +40,13 @@ pub fn options(programs: &[&str]) -> Result<Vec<String>, Setting> {
 pub fn daemons(programs: &[&str]) -> Vec<(i32, String)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let programs: Vec<PathBuf> = programs.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
-    // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
-    let root = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-    let here = root(Path::new("/"));
     let found = entries.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let process = entry.path();
         let status = std::fs::read_to_string(process.join("status")).ok()?;
         let exe = std::fs::read_link(process.join("exe")).ok()?;
-        let counts = is_roots(&status) && is_one_of(&exe, &programs) && root(&process.join("root/")) == here;
+        // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
+        let counts = is_roots(&status) && is_one_of(&exe, &programs) && booted::shares_our_root(&process);
         let line = std::fs::read(process.join("cmdline")).ok().filter(|_| counts)?;
         Some((pid, String::from_utf8_lossy(&line).into_owned()))
     });

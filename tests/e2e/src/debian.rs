@@ -11,6 +11,13 @@ use crate::process::{Outcome, command, run};
 use crate::ssh::Login;
 use crate::wait::eventually;
 
+/// The drop-in that `iam-ssh wire` writes.
+pub const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
+/// The script that sshd runs at the beginning of every session.
+pub const SSHRC: &str = "/etc/ssh/sshrc";
+/// sshd's main configuration file.
+pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
+
 /// A system's file tree and the way into it.
 #[derive(Debug)]
 pub struct Debian {

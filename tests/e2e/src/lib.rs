@@ -37,7 +37,7 @@ pub use authority::{Authority, HOST};
 pub use aws::{Iam, S3, Ssm};
 pub use booted::BootedMachine;
 pub use cached::{AS_LOOKUP, CACHE, DEADLINE};
-pub use debian::Debian;
+pub use debian::{DROP_IN, Debian, SSHD_CONFIG, SSHRC};
 pub use iam_ssh_doubles as doubles;
 pub use inputs::{Suite, aws_double, deb, rpm, source};
 pub use keys::{Key, KeyKind};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::debian::Debian;
+use crate::debian::{Debian, SSHD_CONFIG};
 use crate::keys::Key;
 
 /// Where a neighbour's keys are.
@@ -11,7 +11,6 @@ const KEYS: &str = "/etc/theirs/keys";
 /// What its program does before it prints them: shell.
 const MANNERS: &str = "/etc/theirs/manners";
 const ASKED: &str = "/var/lib/theirs/asked";
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 
 /// Where a neighbour tells sshd of its command.
 #[derive(Clone, Copy, Debug)]

@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use iam_ssh_e2e::scene::{configuration, publish};
-use iam_ssh_e2e::{Key, KeyKind, Machine, Suite, World, eventually};
+use iam_ssh_e2e::{Key, KeyKind, Machine, SSHD_CONFIG, Suite, World, eventually};
 
 const OTHER: &str = "/usr/local/sbin/other-keys";
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const USERS: &str = r#"principals = ["users/john@example.org"]"#;
 
 /// A machine on which somebody else's command, run as `keymaster`, serves one key to everybody.

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use iam_ssh_e2e::scene::published;
-use iam_ssh_e2e::{BUCKET, BootedMachine, Debian, KeyKind, Machine, Suite, World, source};
+use iam_ssh_e2e::{BUCKET, BootedMachine, DROP_IN, Debian, KeyKind, Machine, Suite, World, source};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
 const SEED: &str = "/var/lib/cloud/seed/nocloud";
 
 /// What a cloud would hand to an instance: its user data, from a folder in the image. The instance's network is there already.

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 
 use iam_ssh_e2e::lifecycle::{Files, KEEP_EDITED, Session, logins_during, repacked, ssh_files, sshd_settings};
 use iam_ssh_e2e::scene::{configuration, publish};
-use iam_ssh_e2e::{BootedMachine, Debian, Key, KeyKind, Machine, Outcome, Suite, World, command, deb, eventually, run};
+use iam_ssh_e2e::{
+    BootedMachine, DROP_IN, Debian, Key, KeyKind, Machine, Outcome, Suite, World, command, deb, eventually, run,
+};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
 const CONFIG: &str = "/etc/iam-ssh/config.toml";
 const USERS: &str = r#"principals = ["users/john@example.org"]"#;
 const TIMER: &str = "iam-ssh-refresh.timer";

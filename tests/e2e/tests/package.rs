@@ -3,10 +3,8 @@
 
 use iam_ssh_e2e::lifecycle::UNDER_WAY;
 use iam_ssh_e2e::scene::{configuration, publish};
-use iam_ssh_e2e::{BootedMachine, Debian, KeyKind, Machine, Suite, World};
+use iam_ssh_e2e::{BootedMachine, DROP_IN, Debian, KeyKind, Machine, SSHRC, Suite, World};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
-const SSHRC: &str = "/etc/ssh/sshrc";
 const USERS: &str = r#"principals = ["users/john@example.org"]"#;
 
 /// Every file that decides how people log in: name, owner, mode, content.

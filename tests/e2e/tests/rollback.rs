@@ -4,10 +4,8 @@
 use iam_ssh_e2e::lifecycle::{Files, Session, ssh_files, sshd_settings};
 use iam_ssh_e2e::neighbours::{ADMINISTRATORS, EIC_RHEL_9};
 use iam_ssh_e2e::scene::{configuration, publish};
-use iam_ssh_e2e::{BootedMachine, Debian, Key, KeyKind, Machine, Suite, World};
+use iam_ssh_e2e::{BootedMachine, DROP_IN, Debian, Key, KeyKind, Machine, SSHD_CONFIG, Suite, World};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const USERS: &str = r#"principals = ["users/john@example.org"]"#;
 const INSTALLED: &str = "dpkg-query -W -f '${db:Status-Status}' iam-ssh";
 const SSHD_PID: &str = "systemctl show -p MainPID --value ssh";

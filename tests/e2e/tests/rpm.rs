@@ -7,9 +7,8 @@ use iam_ssh_e2e::lifecycle::{Files, UNDER_WAY, sshd_settings};
 use iam_ssh_e2e::neighbours::EIC_AMAZON_LINUX;
 use iam_ssh_e2e::repository::{Repository, dnf, rpm_of, rpm_with};
 use iam_ssh_e2e::scene::{configuration, publish};
-use iam_ssh_e2e::{BootedMachine, Debian, Key, KeyKind, Machine, Suite, World, rpm};
+use iam_ssh_e2e::{BootedMachine, DROP_IN, Debian, Key, KeyKind, Machine, Suite, World, rpm};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
 const CONFIG: &str = "/etc/iam-ssh/config.toml";
 const OLDER: &str = "0.0.9";
 

@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use iam_ssh_e2e::{Debian, Machine, Outcome, Suite, World};
+use iam_ssh_e2e::{DROP_IN, Debian, Machine, Outcome, SSHD_CONFIG, SSHRC, Suite, World};
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/05-iam-ssh.conf";
-const SSHRC: &str = "/etc/ssh/sshrc";
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 const RECORD: &str = "/etc/iam-ssh/wired.toml";
 const OTHER: &str = "/usr/local/sbin/other-keys";
 
