@@ -14,6 +14,7 @@ pub mod copies;
 pub mod exit;
 pub mod lookup;
 pub mod program;
+pub mod record;
 pub mod refresh;
 pub mod selinux;
 pub mod session;
