@@ -1,9 +1,11 @@
-//! What goes to the log: events to one escaped, bounded line each. Pure; [`syslog`] sends them.
+//! What goes to the log: events to one escaped, bounded line each. Pure; [`syslog`] and [`journal`] send them.
 //!
 //! Foreign text (names from a bucket, the environment of a session, error texts of a service) is escaped before it
 //! becomes part of a line, so that nobody writes a second line into the log. What the lookup logs is what was
 //! *offered*: anybody can offer anybody's public key, so it must never say "logged in".
 
+pub mod datagram;
+pub mod journal;
 pub mod syslog;
 
 use iam_ssh_core::text::escape;
@@ -73,6 +75,8 @@ pub enum Event {
         /// Pid of sshd's process for this connection, as in sshd's own lines.
         sshd_pid: u32,
     },
+    /// A connection was opened or closed: a sealed line of the [`record`](crate::record).
+    Session(String),
     /// The seed's line: who opened this connection. Logged as the user, so it can be forged.
     Owner {
         /// The owner, or `unknown`.
@@ -119,7 +123,7 @@ impl Event {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Offered { .. } | Self::OfferedByOther { .. } => Severity::Info,
-            Self::Owner { .. } => Severity::Notice,
+            Self::Session(_) | Self::Owner { .. } => Severity::Notice,
             Self::Problem { severity, .. } => *severity,
         }
     }
@@ -128,6 +132,11 @@ impl Event {
     #[must_use]
     pub fn line(&self, max: usize) -> String {
         let line = match self {
+            // Fit for a log already; to escape it once more would break its seal.
+            Self::Session(sealed) if sealed.len() <= max && sealed.bytes().all(|b| (0x20..=0x7e).contains(&b)) => {
+                return sealed.clone();
+            }
+            Self::Session(sealed) => sealed.clone(),
             Self::Offered { login, owner, principal, fingerprint, source, took, sshd_pid } => format!(
                 "offered owner={owner} login={} principal={principal} key={fingerprint} source={} took={}ms sshd={sshd_pid}",
                 word(login),

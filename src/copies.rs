@@ -214,6 +214,15 @@ impl Copies {
         self.state.documents.get(&principal.to_string())?.present()
     }
 
+    /// A line of this key in any document, however old: whose key it is, and not whether it is let in.
+    #[must_use]
+    pub fn any_line_of(&self, key: &PublicKey) -> Option<KeyLine> {
+        self.state.documents.iter().find_map(|(name, entry)| {
+            let principal: Principal = name.parse().ok()?;
+            self.lines_of(entry.present()?, &principal, Some(key)).ok()?.into_iter().next()
+        })
+    }
+
     /// Reads the lines of a copy.
     fn lines_of(
         &self,

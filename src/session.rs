@@ -67,7 +67,7 @@ impl Session {
 }
 
 /// `SSH_CLIENT` is `<address> <port> <server port>`; an IPv6 address may carry a scope (`fe80::1%eth0`).
-fn parse_client(text: &str) -> Option<(String, u16)> {
+pub(crate) fn parse_client(text: &str) -> Option<(String, u16)> {
     let mut words = text.split(' ');
     let (address, port) = (words.next()?, words.next()?);
     let (plain, scope) = address.split_once('%').unwrap_or((address, ""));

@@ -1,23 +1,17 @@
 //! Sends lines to the local syslog socket without ever waiting long for it.
 //!
 //! The format is the `syslog` crate's RFC 3164 formatter; the socket is ours, because the crate's own blocks where
-//! `/dev/log` is full, and a login must not wait for a log. A line that cannot be sent within [`PATIENCE`] is lost.
+//! `/dev/log` is full, and a login must not wait for a log. A line that cannot be sent within [`PATIENCE`] is lost, unless its sender
+//! is more patient.
 
+use super::datagram::{self, PATIENCE};
 use super::{Event, MAX_LINE, Severity};
 use ::syslog::{Facility, Formatter3164, LogFormat as _};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::Cell;
-use std::io::ErrorKind;
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// The socket that every syslog daemon and journald listen on.
 pub const DEV_LOG: &str = "/dev/log";
-
-/// Longest wait, in milliseconds, for room in a full socket, for all lines of a program together.
-const PATIENCE: u16 = 100;
 
 /// A sender of log lines, facility authpriv.
 #[derive(Debug)]
@@ -38,34 +32,24 @@ impl Syslog {
     /// The same, to another socket.
     #[must_use]
     pub fn to(tag: &str, socket: &Path) -> Self {
+        Self::patient(tag, socket, PATIENCE)
+    }
+
+    /// The same, waiting up to `patience` milliseconds for all its lines together.
+    #[must_use]
+    pub fn patient(tag: &str, socket: &Path, patience: u16) -> Self {
         let formatter = Formatter3164 {
             facility: Facility::LOG_AUTHPRIV,
             hostname: None,
             process: tag.to_owned(),
             pid: std::process::id(),
         };
-        Self { formatter, socket: socket.to_owned(), patience: Cell::new(PATIENCE) }
+        Self { formatter, socket: socket.to_owned(), patience: Cell::new(patience) }
     }
 
     /// Sends one event; whether it was taken. All sends together wait a tenth of a second at most; none fails a caller.
     pub fn send(&self, event: &Event) -> bool {
-        let datagram = self.datagram(event);
-        let Ok(socket) = UnixDatagram::unbound() else { return false };
-        if socket.set_nonblocking(true).is_err() || socket.connect(&self.socket).is_err() {
-            return false;
-        }
-        match socket.send(&datagram) {
-            Ok(_) => true,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-                let started = Instant::now();
-                let room = poll(&mut ready, PollTimeout::from(self.patience.get())).is_ok_and(|n| n > 0);
-                let waited = u16::try_from(started.elapsed().as_millis()).unwrap_or(u16::MAX);
-                self.patience.set(self.patience.get().saturating_sub(waited.max(1)));
-                room && socket.send(&datagram).is_ok()
-            }
-            Err(_) => false,
-        }
+        datagram::send(&self.socket, &self.datagram(event), &self.patience)
     }
 
     fn datagram(&self, event: &Event) -> Vec<u8> {
@@ -91,7 +75,8 @@ impl Syslog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_line_is_authpriv_tagged_and_bounded() {

@@ -76,7 +76,19 @@ impl Store {
     /// # Errors
     /// [`TrustError`] where it is not there, belongs to somebody else, or others could have written to it.
     pub fn open(directory: &Path, trust: Trust) -> Result<Self, TrustError> {
-        let uid = nix::unistd::geteuid().as_raw();
+        Self::open_of(directory, nix::unistd::geteuid().as_raw(), trust)
+    }
+
+    /// The same, of whomever the directory belongs to: for root, to read in.
+    ///
+    /// # Errors
+    /// As for [`Store::open`].
+    pub fn open_anyone_s(directory: &Path, trust: Trust) -> Result<Self, TrustError> {
+        let meta = directory.symlink_metadata().map_err(|error| TrustError::Io(directory.to_owned(), error))?;
+        Self::open_of(directory, meta.uid(), trust)
+    }
+
+    fn open_of(directory: &Path, uid: u32, trust: Trust) -> Result<Self, TrustError> {
         let directory = trusted::own_directory(directory, uid, trust)?;
         Ok(Self { directory, uid })
     }
@@ -106,8 +118,15 @@ impl Store {
     ///
     /// # Errors
     /// Where it cannot be written; what was there is then unchanged.
-    pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        self.prepare(content, Sync::Disk)?.publish(&self.directory.join(name))
+    pub fn write(&self, name: &str, content: &[u8], sync: Sync) -> io::Result<()> {
+        self.prepare(content, sync)?.publish(&self.directory.join(name))
+    }
+
+    /// The files whose names are numbers.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u32> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
     /// Whether a file that can be believed has this content.

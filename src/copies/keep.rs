@@ -157,7 +157,7 @@ impl Learnt {
                 continue;
             }
             let written = if Instant::now() < until {
-                store.write(file, content).map_err(|error| error.to_string())
+                store.write(file, content, Sync::Disk).map_err(|error| error.to_string())
             } else {
                 Err("the time for it is over".to_owned())
             };
@@ -213,7 +213,7 @@ impl Learnt {
     }
 
     fn save_instance(&self, store: &Store) -> Option<String> {
-        let written = store.write(store::INSTANCE, self.instance.as_ref()?.render().as_bytes());
+        let written = store.write(store::INSTANCE, self.instance.as_ref()?.render().as_bytes(), Sync::Disk);
         written.err().map(|error| error.to_string())
     }
 }

@@ -10,6 +10,7 @@ use crate::cache::store::{self, Store};
 use crate::clock::Moment;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::granted::{self, Grant};
 use crate::lookup::Found;
 use crate::sshd::COMMAND_USER;
 use crate::sshd::chain::{NESTED, RECORD};
@@ -23,16 +24,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// In the place of sshd's process id: nobody offered the key, its owner is asked for.
+pub(super) const FOR_NOBODY: &str = "0";
+
 /// What is asked on the command line: `<user> [<type> <base64>]`, sshd's `%u %t %k`. Where `chain` asks in sshd's stead,
-/// sshd's process id follows.
+/// sshd's process id follows; [`FOR_NOBODY`] where `session-audit` asks.
 #[derive(Debug)]
 pub(super) struct Call {
     /// The login user.
     pub(super) user: String,
     /// The offered key; `None` asks for every key.
     pub(super) offered: Option<PublicKey>,
-    /// The process id of sshd's process for this connection.
-    pub(super) sshd_pid: u32,
+    /// The process id of sshd's process for this connection; `None`: nobody offered a key, so nothing is granted or logged.
+    pub(super) sshd_pid: Option<u32>,
 }
 
 /// How a lookup ends.
@@ -119,9 +123,11 @@ impl Call {
         let texts: Option<Vec<&str>> = args.iter().map(|a| a.to_str()).collect();
         // A login user whose name is not UTF-8 cannot be configured, so it is not ours.
         let (user, key, sshd_pid) = match texts.as_deref().ok_or(End::Miss(Exit::Ok))? {
-            [user] => (user, None, parent),
-            [user, key_type, base64] => (user, Some((key_type, base64)), parent),
-            [user, key_type, base64, pid] => (user, Some((key_type, base64)), pid.parse().unwrap_or(parent)),
+            [user] => (user, None, None),
+            [user, key_type, base64] => (user, Some((key_type, base64)), Some(parent)),
+            [user, key_type, base64, pid] => {
+                (user, Some((key_type, base64)), Some(pid.parse().unwrap_or(parent)).filter(|pid| *pid != 0))
+            }
             _ => {
                 let _ = writeln!(io::stderr(), "usage: {program} <user> [<key type> <base64 key>]");
                 return Err(End::Usage);
@@ -225,11 +231,23 @@ pub(super) fn answer(
     keep: impl FnOnce() -> Vec<Event>,
 ) -> End {
     let text: String = found.iter().map(|found| format!("{}\n", found.line)).collect();
+    let granted = call.offered.as_ref().and(call.sshd_pid).zip(found.first());
+    // Before sshd can let anybody in by it.
+    let noted = granted.map_or(Ok(()), |(sshd_pid, found)| {
+        granted::note(&Grant {
+            sshd_pid,
+            login: call.user.clone(),
+            key: found.line.key().fingerprint(),
+            owner: found.line.owner().as_str().to_owned(),
+            principal: found.principal.to_string(),
+            at: Moment::now(),
+        })
+    });
     let printed = print(text.as_bytes());
     // The answer is given. sshd would discard it if this process were killed now.
     nix::unistd::alarm::cancel();
     let took = started.elapsed();
-    if let (Some(_), Some(found)) = (&call.offered, found.first()) {
+    if let Some((sshd_pid, found)) = granted {
         log.send(&Event::Offered {
             login: call.user.clone(),
             owner: found.line.owner().clone(),
@@ -237,8 +255,11 @@ pub(super) fn answer(
             fingerprint: found.line.key().fingerprint(),
             source: found.source,
             took,
-            sshd_pid: call.sshd_pid,
+            sshd_pid,
         });
+    }
+    if let Err(why) = noted {
+        log.tell(&Event::warning(format!("the session record will not name the principal of this login: {why}")));
     }
     for event in &keep() {
         log.tell(event);

@@ -143,7 +143,7 @@ fn who_writes_while_another_does_loses_nothing() {
         rounds += 1;
         if rounds == 1 {
             // Somebody else, between this one's reading and writing.
-            store.write("sum", seal("theirs").as_bytes()).unwrap();
+            store.write("sum", seal("theirs").as_bytes(), Sync::Disk).unwrap();
         }
         let present = present.map(|sealed| unseal(sealed).unwrap().to_owned()).unwrap_or_default();
         Some(seal(&(present + "ours")))

@@ -22,6 +22,13 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    /// `N` bytes as they stand: an integer.
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (value, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*value)
+    }
+
     /// A positive `mpint` in its only spelling: no sign bit, no superfluous leading zero. Gives its magnitude.
     pub(crate) fn positive_mpint(&mut self) -> Option<&'a [u8]> {
         match self.string()? {
