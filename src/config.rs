@@ -83,6 +83,17 @@ pub struct Sshd {
     pub chain: bool,
     /// The PAM session hook.
     pub session_audit: bool,
+    /// What happens to a connection that the hook could not record.
+    pub audit: Audit,
+}
+
+/// `[sshd] audit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// It goes on.
+    Optional,
+    /// It is refused.
+    Required,
 }
 
 impl Default for Config {
@@ -101,7 +112,13 @@ impl Default for Config {
             fresh_for: Duration::from_secs(30),
             max_stale: Duration::from_secs(24 * 3600),
             logins: BTreeMap::new(),
-            sshd: Sshd { user_environment: true, user_rc: false, chain: true, session_audit: true },
+            sshd: Sshd {
+                user_environment: true,
+                user_rc: false,
+                chain: true,
+                session_audit: true,
+                audit: Audit::Optional,
+            },
         }
     }
 }

@@ -71,21 +71,29 @@ impl Variables {
             Some((address, port)) => (Some(address), Some(port)),
             None => (host(), None),
         };
-        let mut methods = Vec::new();
-        let mut keys = Vec::new();
-        for line in self.last("SSH_AUTH_INFO_0").unwrap_or_default().lines() {
-            let mut words = line.split(' ');
-            let Some(method) = words.next().filter(|method| !method.is_empty()) else { continue };
-            methods.push(method.to_owned());
-            if method == "publickey"
-                && let (Some(key_type), Some(base64)) = (words.next(), words.next())
-            {
-                keys.extend(Offered::read(key_type, base64));
-            }
-        }
+        let (methods, keys) = proven(&self.last("SSH_AUTH_INFO_0").unwrap_or_default());
         let method = if methods.is_empty() { crate::record::UNKNOWN.to_owned() } else { methods.join(",") };
         Connection { login: self.last("PAM_USER").unwrap_or_default(), address, port, method, keys }
     }
+}
+
+/// The methods that succeeded and the keys that signed, in their order, from sshd's account of them: a method a line, behind it what
+/// belongs to it (sshd_config(5), ExposeAuthInfo).
+#[must_use]
+pub fn proven(account: &str) -> (Vec<String>, Vec<Offered>) {
+    let mut methods = Vec::new();
+    let mut keys = Vec::new();
+    for line in account.lines() {
+        let mut words = line.split(' ');
+        let Some(method) = words.next().filter(|method| !method.is_empty()) else { continue };
+        methods.push(method.to_owned());
+        if method == "publickey"
+            && let (Some(key_type), Some(base64)) = (words.next(), words.next())
+        {
+            keys.extend(Offered::read(key_type, base64));
+        }
+    }
+    (methods, keys)
 }
 
 #[cfg(test)]

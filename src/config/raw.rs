@@ -4,7 +4,7 @@
 //! mean "any owner".
 
 use super::values;
-use super::{Config, ConfigError, CredentialSource, Endpoint, Login, Sshd};
+use super::{Audit, Config, ConfigError, CredentialSource, Endpoint, Login, Sshd};
 use iam_ssh_core::Principal;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -63,6 +63,7 @@ struct RawSshd {
     user_rc: Option<bool>,
     chain: Option<bool>,
     session_audit: Option<bool>,
+    audit: Option<Spanned<String>>,
 }
 
 /// One file's settings, checked; what the file does not set is `None`.
@@ -80,7 +81,15 @@ pub(super) struct Layer {
     fresh_for: Option<Duration>,
     max_stale: Option<Duration>,
     logins: BTreeMap<String, LoginLayer>,
-    sshd: RawSshd,
+    sshd: SshdLayer,
+}
+
+struct SshdLayer {
+    user_environment: Option<bool>,
+    user_rc: Option<bool>,
+    chain: Option<bool>,
+    session_audit: Option<bool>,
+    audit: Option<Audit>,
 }
 
 struct LoginLayer {
@@ -156,7 +165,13 @@ impl Layer {
             fresh_for: source.value("lookup.fresh_for", raw.lookup.fresh_for, values::duration)?,
             max_stale: source.value("lookup.max_stale", raw.lookup.max_stale, values::duration)?,
             logins,
-            sshd: raw.sshd,
+            sshd: SshdLayer {
+                user_environment: raw.sshd.user_environment,
+                user_rc: raw.sshd.user_rc,
+                chain: raw.sshd.chain,
+                session_audit: raw.sshd.session_audit,
+                audit: source.value("sshd.audit", raw.sshd.audit, values::audit)?,
+            },
         })
     }
 
@@ -185,6 +200,7 @@ impl Layer {
         set(&mut sshd.user_rc, self.sshd.user_rc);
         set(&mut sshd.chain, self.sshd.chain);
         set(&mut sshd.session_audit, self.sshd.session_audit);
+        set(&mut sshd.audit, self.sshd.audit);
     }
 }
 

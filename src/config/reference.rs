@@ -43,9 +43,6 @@ impl Setting {
     }
 }
 
-/// Accepted, but without effect in this version, so not in the manual.
-pub const WITHOUT_EFFECT: &[&str] = &["sshd.session_audit"];
-
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -247,6 +244,30 @@ pub const SETTINGS: &[Setting] = &[
             "`wire` notes it in `/etc/iam-ssh/wired.toml`. Where a lookup finds no key of ours, also for login users \
              without a table here, that command is run, for at most 5 seconds beside `deadline`. Where it is `false`, \
              iam-ssh takes the place of any other command, which is then not asked.",
+        ],
+    },
+    Setting {
+        path: "sshd.session_audit",
+        kind: Kind::Boolean,
+        default: Some("true"),
+        example: "false",
+        summary: "Whether `session-audit` logs who opened and closed each connection",
+        text: &[
+            "sshd(8) runs it by way of PAM, as root, with the key that was proven: that log cannot be forged by the user \
+             of a session. It needs `UsePAM yes`. Where it is `false`, `wire` takes it out of PAM's configuration.",
+        ],
+    },
+    Setting {
+        path: "sshd.audit",
+        kind: Kind::Choice(&["optional", "required"]),
+        default: Some("\"optional\""),
+        example: "\"required\"",
+        summary: "What becomes of a connection whose opening could not be logged",
+        text: &[
+            "`optional`: it goes on. `required`: it is refused, whoever opens it and with whatever key or password, also \
+             where `session-audit` cannot be run; so a second way into the machine is needed. Logged means taken by \
+             journald or by the syslog daemon at `/dev/log`. Where sshd(8) does not use PAM, or PAM's configuration \
+             cannot be changed, `wire` then declines and changes nothing.",
         ],
     },
 ];

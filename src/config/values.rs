@@ -1,7 +1,7 @@
 //! The form of each configuration value. Each function takes the text as written and gives the value, or says what
 //! would be right.
 
-use super::CredentialSource;
+use super::{Audit, CredentialSource};
 use iam_ssh_core::prefix::is_prefix;
 use iam_ssh_core::text::escape;
 use std::net::IpAddr;
@@ -129,6 +129,14 @@ pub(super) fn credentials(text: &str) -> Checked<CredentialSource> {
         "instance" => Ok(CredentialSource::Instance),
         "default-chain" => Ok(CredentialSource::DefaultChain),
         _ => Err(format!("`{}` is neither `instance` nor `default-chain`", escape(text.as_bytes(), 40))),
+    }
+}
+
+pub(super) fn audit(text: &str) -> Checked<Audit> {
+    match text {
+        "optional" => Ok(Audit::Optional),
+        "required" => Ok(Audit::Required),
+        _ => Err(format!("`{}` is neither `optional` nor `required`", escape(text.as_bytes(), 40))),
     }
 }
 

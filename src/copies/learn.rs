@@ -1,7 +1,7 @@
 //! What arrived becomes what is known: answers, confirmations, refusals and failures, each with its line for the log.
 
 use super::Copies;
-use crate::audit::Event;
+use crate::audit::{Event, MAX_LINE};
 use crate::cache::index;
 use crate::cache::state::{self, Copy, List};
 use crate::cache::{Answer, Entry, Limits};
@@ -97,6 +97,43 @@ impl Copies {
             let names = names.join(", ");
             self.events.push(Event::warning(format!("{why} for {names}; what is known counts meanwhile")));
         }
+    }
+
+    /// Whether what was answered since this run began is all that there is to know: no document was denied, every list is there and
+    /// well-formed, and something is published at all.
+    ///
+    /// # Errors
+    /// The first thing that is not so.
+    pub fn check_complete(&self) -> Result<(), String> {
+        let mut is_published = false;
+        for (name, entry) in &self.state.documents {
+            match self.news(entry) {
+                Some(Answer::Present(_)) => is_published = true,
+                Some(Answer::Missing) | None => {}
+                Some(Answer::Denied) => return Err(format!("{name}: access is denied")),
+                Some(Answer::Lost) => return Err(format!("{name}: it could not be kept")),
+            }
+        }
+        for (name, entry) in &self.state.lists {
+            match self.news(entry) {
+                Some(Answer::Present(text)) => {
+                    let bad = principals::complaints(text, name);
+                    bad.map_or(Ok(()), |event| Err(event.line(MAX_LINE)))?;
+                }
+                Some(Answer::Missing) => {
+                    return Err(format!("{name}: it does not exist; leave it empty to revoke all"));
+                }
+                Some(Answer::Denied | Answer::Lost) => return Err(format!("{name}: it cannot be read")),
+                None => {}
+            }
+        }
+        if is_published { Ok(()) } else { Err("nothing at all is published for this instance".to_owned()) }
+    }
+
+    /// What was answered, if it was since this run began.
+    fn news<'a, T>(&self, entry: &'a Entry<T>) -> Option<&'a Answer<T>> {
+        let known = entry.known.as_ref()?;
+        known.confirmed.since(&self.limits.started).map(|_| &known.answer)
     }
 
     /// How many documents and lists are known since this run began, and how many failed in it.

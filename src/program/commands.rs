@@ -7,6 +7,7 @@
 //! `<word>` within it stands for something, and `name(8)` is another page.
 
 mod table;
+mod text;
 
 use crate::exit::Exit;
 use iam_ssh_core::text::escape;
@@ -42,6 +43,8 @@ pub struct Opt {
     pub short: Option<char>,
     /// What its value is called, in capitals; `None`: it takes none.
     pub value_name: Option<&'static str>,
+    /// Whether it may stand there several times.
+    pub repeats: bool,
     /// One line, without a full stop.
     pub summary: &'static str,
     /// Paragraphs for the manual.
@@ -75,11 +78,40 @@ pub enum Call {
         dry_run: bool,
     },
     /// Bring the cache up to date.
-    Refresh,
+    Refresh {
+        /// End sessions whose key or principal was revoked.
+        enforce: bool,
+    },
+    /// Say who logged in.
+    Log(Query),
+    /// Say who is logged in.
+    Who {
+        /// As JSON.
+        json: bool,
+    },
     /// Print the version.
     Version,
     /// Print the short help.
     Help,
+}
+
+/// What `iam-ssh log` is asked.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Only sessions of this owner.
+    pub owner: Option<String>,
+    /// Only sessions of this login user.
+    pub login: Option<String>,
+    /// Only sessions opened since then, as people say it.
+    pub since: Option<String>,
+    /// Only sessions that are open.
+    pub active: bool,
+    /// As JSON.
+    pub json: bool,
+    /// Not sessions but lines that claim to be a record and are none.
+    pub forged: bool,
+    /// Files to read instead of this machine's logs.
+    pub files: Vec<String>,
 }
 
 /// The options that stand on a command line, with their values.
@@ -96,7 +128,12 @@ impl<'a> Given<'a> {
     /// The value of the option `long`, if it is there and takes one.
     #[must_use]
     pub fn value(&self, long: &str) -> Option<&'a str> {
-        self.0.iter().find(|(name, _)| *name == long).and_then(|(_, value)| *value)
+        self.values(long).next()
+    }
+
+    /// The values of the option `long`, as often as it is there.
+    pub fn values(&self, long: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(name, _)| *name == long).filter_map(|(_, value)| *value)
     }
 }
 
@@ -171,7 +208,7 @@ fn options<'a>(
             (None, Some(_)) => return Err(format!("`{}` takes no value: `{}`", option.usage(), shown(word))),
             (None, None) => None,
         };
-        if given.has(option.long) {
+        if !option.repeats && given.has(option.long) {
             return Err(format!("`--{}` stands there twice", option.long));
         }
         given.0.push((option.long, value));
@@ -206,12 +243,18 @@ fn shown(word: &str) -> String {
 #[must_use]
 pub fn usage() -> String {
     let call = |command: &Command| {
-        let options = command.options.iter().map(|option| format!(" [{}]", option.usage())).collect::<String>();
-        format!("iam-ssh {}{options}", command.name)
+        let dots = |option: &Opt| if option.repeats { "..." } else { "" };
+        let options = command.options.iter().map(|option| format!(" [{}]{}", option.usage(), dots(option)));
+        format!("iam-ssh {}{}", command.name, options.collect::<String>())
     };
-    let width = COMMANDS.iter().map(|command| call(command).len()).max().unwrap_or_default() + 4;
-    let mut lines: Vec<String> =
-        COMMANDS.iter().map(|command| format!("{:width$}{}", call(command), command.summary)).collect();
+    // One with many options has its summary on a line of its own.
+    let calls = COMMANDS.iter().map(|command| call(command).len());
+    let width = calls.filter(|length| *length <= WIDTH / 2).max().unwrap_or_default() + 4;
+    let line = |command: &Command| match call(command) {
+        call if call.len() <= width => format!("{call:width$}{}", command.summary),
+        call => format!("{call}\n{:indent$}{}", "", command.summary, indent = "usage: ".len() + width),
+    };
+    let mut lines: Vec<String> = COMMANDS.iter().map(line).collect();
     lines.extend(GLOBAL.iter().map(|(option, _)| format!("iam-ssh {}", option.usage())));
     let mut text = format!("usage: {}\n\n", lines.join("\n       "));
     let mut said: Vec<&str> = Vec::new();

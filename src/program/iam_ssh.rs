@@ -1,8 +1,10 @@
-//! `iam-ssh`: the administrator's tool. It wires sshd to iam-ssh, takes the wiring away again, and refreshes the cache.
+//! `iam-ssh`: the administrator's tool. It wires sshd to iam-ssh, takes the wiring away again, refreshes the cache, and
+//! says who logged in.
 
 use super::authorized_keys::FETCH;
 use super::commands::{self, Call};
 use super::fetch::REFRESH;
+use super::{enforce, history, who};
 use crate::config::{self, load};
 use crate::exit::Exit;
 use crate::sshd::apply::{self, Report, Run, WireError};
@@ -19,7 +21,10 @@ pub fn main() -> ExitCode {
     match commands::parse(&args) {
         Ok(Call::Wire { dry_run }) => finish("not wired", wire(run(dry_run))),
         Ok(Call::Unwire { dry_run }) => finish("not unwired", apply::unwire(run(dry_run)).map_err(Failure::Wire)),
-        Ok(Call::Refresh) => refresh(),
+        Ok(Call::Refresh { enforce: false }) => refresh(),
+        Ok(Call::Refresh { enforce: true }) => enforce::run(),
+        Ok(Call::Log(query)) => history::run(&query),
+        Ok(Call::Who { json }) => who::run(json),
         Ok(Call::Version) => say(&format!("iam-ssh {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Call::Help) => say(&commands::usage()),
         Err(wrong) => {

@@ -22,6 +22,7 @@ use crate::record::seal::unsealed;
 use crate::record::{Certificate, Record, What, secret};
 use crate::sessions::{Open, Sessions};
 use crate::trusted::Trust;
+use iam_ssh_core::offered::Offered;
 use iam_ssh_core::text::escape;
 use owner::{Owner, Proven};
 use std::cell::Cell;
@@ -29,8 +30,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Seconds after which the program is ended whatever it does: nothing else would, not even sshd's LoginGraceTime.
-const LIMIT: u32 = 1;
+/// Seconds after which the program is ended whatever it does: nothing else would, not even sshd's LoginGraceTime. What it waits for is
+/// bounded by less than one altogether; the other is for a machine that is so busy that it does not get to run.
+const LIMIT: u32 = 2;
 /// Longest wait for room in a log's socket, in milliseconds. Longer than for a lookup's line: this one is the record.
 const PATIENCE: u16 = 300;
 
@@ -90,7 +92,7 @@ impl Hook {
         // What could not be noted is logged all the same; its end will not be.
         let recorded = log.send(&open.record);
         match noted {
-            Ok(sessions) => Self::close_lost(&sessions, &log, &self.now),
+            Ok(sessions) => log.lost(&sessions, &self.now),
             Err(why) => log.tell(&format!("the end of this connection will not be recorded: {why}")),
         }
         if let (Some(key), Some(Owner { name, .. })) = (proven.key, &proven.owner)
@@ -107,7 +109,7 @@ impl Hook {
             what: What::Opened,
             owner: proven.owner.as_ref().map(|owner| owner.name.clone()),
             login: connection.login.clone(),
-            key: proven.key.map(|key| key.fingerprint()),
+            key: proven.key.map(Offered::fingerprint),
             key_type: proven.key.map(|key| key.key_type.clone()),
             address: connection.address.clone(),
             port: connection.port,
@@ -137,14 +139,11 @@ impl Hook {
         let duration = self.now.since(&open.opened).map(|age| age.elapsed);
         Log::new().send(&Record { what: What::Closed { duration }, at: self.now.wall, ..open.record })
     }
+}
 
-    /// Records the end of connections whose process was killed, so that every line that opens one has one that closes it.
-    fn close_lost(sessions: &Sessions, log: &Log, now: &Moment) {
-        for open in sessions.lost() {
-            sessions.remove(open.record.sshd_pid);
-            log.send(&Record { what: What::Closed { duration: None }, at: now.wall, ..open.record });
-        }
-    }
+/// Records the end of connections that ended without sshd's seeing to it.
+pub(super) fn record_lost(sessions: &Sessions) {
+    Log::new().lost(sessions, &Moment::now());
 }
 
 /// Where records go.
@@ -169,6 +168,14 @@ impl Log {
         }
         let syslog = Syslog::patient(TAG, Path::new(DEV_LOG), self.patience.get());
         syslog.send(&Event::Session(line)) || by_journal
+    }
+
+    /// Records the end of connections whose process was killed, so that every line that opens one has one that closes it.
+    fn lost(&self, sessions: &Sessions, now: &Moment) {
+        for open in sessions.lost() {
+            sessions.remove(open.record.sshd_pid);
+            self.send(&Record { what: What::Closed { duration: None }, at: now.wall, ..open.record });
+        }
     }
 
     /// Says what went wrong.

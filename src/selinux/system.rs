@@ -3,9 +3,12 @@
 use super::{MODULE, Mode, NAME, PRIORITY, Seen, Use, setting};
 use crate::booted;
 use crate::cache::store::DIRECTORY as CACHE;
+use crate::record::secret::DIRECTORY as SECRET;
+use crate::sessions::RUN;
 use iam_ssh_core::text::escape;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,7 +22,7 @@ const SHOWN: usize = 500;
 /// The text that was put in last. The store's own copy is compressed.
 const LAST: &str = "/var/lib/iam-ssh/selinux.cil";
 
-/// Puts the module in where SELinux is used, and labels the cache. Returns lines for people.
+/// Puts the module in where SELinux is used, and labels the cache and the records' folders. Returns lines for people.
 #[must_use]
 pub fn install(mode: Mode) -> Vec<String> {
     let seen = look();
@@ -51,9 +54,11 @@ pub fn install(mode: Mode) -> Vec<String> {
         }
     }
     // An image is labelled when it is finished, or when it boots.
-    if usage == Use::Running && mode == Mode::Real && Path::new(CACHE).exists() {
-        let label = Tool::new("restorecon", &["-R", CACHE]);
-        lines.extend(label.run().err().map(|why| format!("{CACHE} could not be labelled for SELinux: {why}")));
+    if usage == Use::Running && mode == Mode::Real {
+        for folder in [CACHE, SECRET, RUN].into_iter().filter(|folder| Path::new(folder).exists()) {
+            let label = Tool::new("restorecon", &["-R", folder]);
+            lines.extend(label.run().err().map(|why| format!("{folder} could not be labelled for SELinux: {why}")));
+        }
     }
     lines
 }
@@ -74,10 +79,7 @@ pub fn remove(mode: Mode) -> Vec<String> {
         });
     }
     if mode == Mode::Real {
-        let last = Path::new(LAST);
-        let _ = fs::remove_file(last);
-        // Where nothing else is in it.
-        let _ = last.parent().map(fs::remove_dir);
+        let _ = fs::remove_file(LAST);
     }
     lines
 }
@@ -102,7 +104,8 @@ fn look() -> Seen {
 
 fn remember(text: &str) -> Result<(), String> {
     let last = Path::new(LAST);
-    let made = last.parent().map_or(Ok(()), fs::create_dir_all);
+    // The folder is root's alone.
+    let made = last.parent().map_or(Ok(()), |folder| DirBuilder::new().mode(0o700).recursive(true).create(folder));
     made.and_then(|()| fs::write(last, text)).map_err(|error| format!("{LAST}: {error}"))
 }
 

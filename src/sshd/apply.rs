@@ -5,18 +5,22 @@
 //! where its configuration changed, and has to be seen to listen again. An administrator's own file is never touched,
 //! neither an sshrc nor one in the drop-in's place; in sshd_config, only our block is.
 
+mod audit;
 mod daemon;
 mod disk;
 mod error;
+mod folders;
 mod wanted;
 
 pub use error::WireError;
 
 use super::observe::Sshd;
 use super::plan::{Change, Mode, Plan};
-use super::{COMMAND, COMMAND_USER, block, shown};
+use super::{COMMAND, COMMAND_USER, SSHD_CONFIG, block, shown};
 use crate::config::Config;
+use crate::pam::{HOOK, debian};
 use crate::selinux;
+use audit::Hook;
 use daemon::Daemon;
 use disk::Found;
 use std::path::Path;
@@ -46,17 +50,23 @@ pub struct Report {
 /// [`WireError`]; then everything is as it was before.
 pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
     check_installed()?;
-    let mut lock = disk::lock()?;
+    let mut lock = lock(run)?;
     let present = Present::read()?;
     let sshd = Sshd::find().map_err(WireError::Observe)?;
     let wanted = Wanted::new(&sshd, &present, config)?;
-    let plan = wanted.plan(&present);
+    let mut hook = Hook::wanted(&sshd, config)?;
+    let mut plan = wanted.plan(&present);
+    hook.change().into_iter().for_each(|change| plan.add(change));
     let mut report = Report { lines: wanted.notes.clone(), diff: None };
     if run == Run::Dry {
         report.diff = Some(plan.diff());
+        report.lines.extend(hook.notes());
+        report.lines.extend(hook.would());
         report.lines.extend(selinux::install(selinux::Mode::DryRun));
         return Ok(report);
     }
+    report.lines.extend(folders::make());
+    hook.switch(&mut report)?;
     let lagged = lock.sshd_lags();
     if plan.changes().iter().any(wanted::is_sshd_s) {
         lock.note_change()?;
@@ -65,11 +75,13 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
     let made = made.and_then(|()| wanted.verify(&sshd).map_err(|error| (plan.changes().len(), error)));
     if let Err((done, error)) = made {
         put_back(&plan, done);
+        hook.put_back();
         if !lagged {
             lock.note_read();
         }
         return Err(error);
     }
+    report.lines.extend(hook.notes());
     if plan.changes().is_empty() {
         report.say(format!("{} is in place", wanted.place()));
     }
@@ -83,6 +95,7 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
         }
         read.map_err(|words| {
             put_back(&plan, plan.changes().len());
+            hook.put_back();
             WireError::Died(words, daemon.start_again())
         })?;
     }
@@ -94,13 +107,16 @@ pub fn wire(config: &Config, run: Run) -> Result<Report, WireError> {
 /// # Errors
 /// [`WireError::Io`], where a file cannot be read or removed.
 pub fn unwire(run: Run) -> Result<Report, WireError> {
-    let mut lock = disk::lock()?;
+    let mut lock = lock(run)?;
     // All are read before any is removed: what cannot be read must not leave half of it behind.
     let present = Present::read()?;
-    let plan = present.without_wiring();
+    let mut hook = Hook::unwanted()?;
+    let mut plan = present.without_wiring();
+    hook.change().into_iter().for_each(|change| plan.add(change));
     let mut report = Report { lines: present.what_stays(), diff: None };
     if run == Run::Dry {
         report.diff = Some(plan.diff());
+        report.lines.extend(hook.would());
         report.lines.extend(selinux::remove(selinux::Mode::DryRun));
         return Ok(report);
     }
@@ -115,7 +131,11 @@ pub fn unwire(run: Run) -> Result<Report, WireError> {
         tell_sshd(&mut report);
     }
     lock.note_read();
+    // PAM would go on looking for a program that is about to go away, and might refuse everybody without it.
+    let hooked = hook.switch(&mut report);
+    report.lines.extend(hook.notes());
     report.lines.extend(selinux::remove(selinux::Mode::Real));
+    hooked?;
     done.map(|()| report).map_err(|(_, error)| error)
 }
 
@@ -136,10 +156,19 @@ fn tell_sshd(report: &mut Report) {
     }
 }
 
+/// Nobody else wires or unwires; and what such a run left half-done in PAM's configuration is as it was before.
+fn lock(run: Run) -> Result<disk::Lock, WireError> {
+    let lock = disk::lock()?;
+    if run == Run::Real {
+        debian::recover();
+    }
+    Ok(lock)
+}
+
 /// `sshd -t` notices neither a missing command nor a missing user; each would deny every key of ours.
 fn check_installed() -> Result<(), WireError> {
-    if !Path::new(COMMAND).exists() {
-        return Err(WireError::NotInstalled(format!("{COMMAND} does not exist")));
+    if let Some(program) = [COMMAND, HOOK].into_iter().find(|program| !Path::new(program).exists()) {
+        return Err(WireError::NotInstalled(format!("{program} does not exist")));
     }
     match nix::unistd::User::from_name(COMMAND_USER) {
         Ok(Some(_)) => Ok(()),
@@ -157,9 +186,10 @@ fn carry_out(plan: &Plan, report: &mut Report) -> Result<(), (usize, WireError)>
             (None, _, _) => format!("wrote {path}"),
             (_, None, _) => format!("removed {path}"),
             (Some(before), Some(after), Mode::Kept) => match (block::is_in(before), block::is_in(after)) {
-                (false, _) => format!("put our block at the end of {path}"),
+                (false, _) if change.path == Path::new(SSHD_CONFIG) => format!("put our block at the end of {path}"),
+                (false, _) => format!("put our block into {path}"),
                 (true, false) => format!("took our block out of {path}"),
-                (true, true) => format!("brought our block at the end of {path} up to date"),
+                (true, true) => format!("brought our block in {path} up to date"),
             },
             _ => format!("brought {path} up to date"),
         });

@@ -1,7 +1,8 @@
-//! The block at the end of sshd_config that does the drop-in's work where sshd_config includes no drop-in. Pure.
+//! The block of ours in a file of the administrator's: at the end of sshd_config, where that includes no drop-in, and in
+//! PAM's file for sshd, where no `pam-auth-update` puts the session hook in. Pure.
 //!
-//! It is the only thing ever written to a file of the administrator's, and it can be taken out again to the byte. It
-//! must be the last: a `Match` block goes on to the end of the file.
+//! It is the only thing ever written to such a file, and it can be taken out again to the byte. In sshd_config it must be
+//! the last: a `Match` block goes on to the end of the file.
 
 /// How the block's first line begins.
 const BEGIN: &str = "# Begin of what `iam-ssh wire` wrote";
@@ -14,10 +15,22 @@ const NO_LINE_END: &str = ", with the end of the line before";
 #[must_use]
 pub fn with(text: &str, settings: &str) -> String {
     let text = without(text);
-    let (line_end, mark) = if text.is_empty() || text.ends_with('\n') { ("", "") } else { ("\n", NO_LINE_END) };
+    let end = text.len();
+    insert(&text, end, ", and keep it last", settings)
+}
+
+/// `text`, which has no block, with one at this place, where a line begins or the text ends.
+#[must_use]
+pub fn with_at(text: &str, at: usize, settings: &str) -> String {
+    insert(text, at, "", settings)
+}
+
+fn insert(text: &str, at: usize, advice: &str, settings: &str) -> String {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let (line_end, mark) = if before.is_empty() || before.ends_with('\n') { ("", "") } else { ("\n", NO_LINE_END) };
     format!(
-        "{text}{line_end}{BEGIN}{mark}; `iam-ssh unwire` removes it. Do not edit, and keep it last: settings are in\n\
-         # /etc/iam-ssh/config.toml.\n{settings}{END}\n"
+        "{before}{line_end}{BEGIN}{mark}; `iam-ssh unwire` removes it. Do not edit{advice}: settings are in\n\
+         # /etc/iam-ssh/config.toml.\n{settings}{END}\n{after}"
     )
 }
 
@@ -64,6 +77,13 @@ mod tests {
             assert_eq!(with(&wired, "Match all\n    X\n"), wired, "once");
             assert!(!is_in(text));
         }
+    }
+
+    #[test]
+    fn it_can_stand_anywhere() {
+        let wired = with_at("a\nb\n", 2, "X\n");
+        assert!(wired.starts_with(&format!("a\n{BEGIN}")) && wired.ends_with(&format!("X\n{END}\nb\n")), "{wired}");
+        assert_eq!(without(&wired), "a\nb\n");
     }
 
     #[test]

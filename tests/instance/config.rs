@@ -1,6 +1,6 @@
 //! Configuration: what is accepted, how files are merged, and what an administrator is told about a mistake.
 
-use iam_ssh::config::{Config, CredentialSource, load};
+use iam_ssh::config::{Audit, Config, CredentialSource, load};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -41,6 +41,7 @@ fn the_contract_s_example_is_read() {
         user_rc = true
         chain = false
         session_audit = false
+        audit = "required"
     "#;
     let mut config = Config::default();
     config.layer("config.toml", text).unwrap();
@@ -51,6 +52,8 @@ fn the_contract_s_example_is_read() {
     assert_eq!(config.logins.len(), 2);
     assert_eq!(config.logins["ec2-user"].principals.len(), 2);
     assert!(!config.network && config.sshd.user_rc && !config.sshd.chain);
+    assert!(!config.sshd.session_audit && config.sshd.audit == Audit::Required);
+    assert_eq!(Config::default().sshd.audit, Audit::Optional);
 }
 
 #[test]
@@ -68,6 +71,7 @@ fn mistakes_are_named_with_line_and_column() {
         ("endpoint_url = \"http://s3.example.org\"\n", "1:16", "loopback addresses only"),
         ("endpoint_url = \"https://user@host\"\n", "1:16", "http(s)://host[:port]"),
         ("[aws]\ncredentials = \"environment\"\n", "2:15", "neither"),
+        ("[sshd]\naudit = \"always\"\n", "2:9", "neither `optional` nor `required`"),
         ("[lookup]\ndeadline = \"2\"\n", "2:12", "30s, 5m or 24h"),
         ("[lookup]\ndeadline = \"10m\"\n", "2:12", "1s to 60s"),
         ("[login.ec2-user]\nprincipals = [\"users/a\", \"user/Admin\"]\n", "2:26", "did you mean `users/Admin`?"),

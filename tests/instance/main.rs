@@ -5,6 +5,7 @@
 mod cache;
 mod config;
 mod failures;
+mod history;
 mod index;
 mod lookup;
 mod manual;

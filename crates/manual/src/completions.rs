@@ -1,6 +1,6 @@
 //! Completions for bash, zsh and fish, from the table of commands.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 use clap_complete::Shell;
 use iam_ssh::program::commands::{COMMANDS, GLOBAL, Opt};
 
@@ -45,7 +45,11 @@ fn argument(option: &Opt) -> Arg {
         None => argument,
     };
     match option.value_name {
-        Some(value) => argument.action(ArgAction::Set).value_name(value),
+        Some(value) => {
+            let action = if option.repeats { ArgAction::Append } else { ArgAction::Set };
+            let hint = if value == "PATH" { ValueHint::FilePath } else { ValueHint::Unknown };
+            argument.action(action).value_name(value).value_hint(hint)
+        }
         None => argument.action(ArgAction::SetTrue),
     }
 }

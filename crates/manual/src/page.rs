@@ -42,7 +42,12 @@ pub(crate) fn fill(template: &str, date: &str) -> Result<String, String> {
 fn synopsis() -> String {
     let mut out = String::new();
     for command in COMMANDS {
-        let options = command.options.iter().map(|option| format!(".Op {}\n", flag(option))).collect::<String>();
+        let dots = |option: &Opt| if option.repeats { " Ns No ..." } else { "" };
+        let op = |option: &Opt| match dots(option) {
+            "" => format!(".Op {}\n", flag(option)),
+            dots => format!(".Oo {} Oc{dots}\n", flag(option)),
+        };
+        let options = command.options.iter().map(op).collect::<String>();
         out += &format!(".Nm\n.Cm {}\n{options}", argument(command.name));
     }
     for (option, _) in GLOBAL {
@@ -54,7 +59,9 @@ fn synopsis() -> String {
 fn commands() -> String {
     let mut out = ".Bl -tag -width Ds\n".to_owned();
     for command in COMMANDS {
-        let options = command.options.iter().map(|option| format!(" Op {}", flag(option))).collect::<String>();
+        // With many, they follow below.
+        let shown = if command.options.len() > 2 { &[] } else { command.options };
+        let options = shown.iter().map(|option| format!(" Op {}", flag(option))).collect::<String>();
         out += &format!(".It Cm {}{options}\n{}", argument(command.name), paragraphs(command.text));
         if !command.options.is_empty() {
             out += ".Bl -tag -width Ds\n";

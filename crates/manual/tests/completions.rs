@@ -38,10 +38,11 @@ fn typed(keys: &str) -> String {
 #[test]
 fn tab_completes_commands_and_options_in_bash() {
     for (keys, called) in [
-        ("iam-ssh w\t", "called: wire;"),
-        ("iam-ssh w\t--d\t", "called: wire --dry-run;"),
+        ("iam-ssh wi\t", "called: wire;"),
+        ("iam-ssh wi\t--d\t", "called: wire --dry-run;"),
         ("iam-ssh un\t--d\t", "called: unwire --dry-run;"),
         ("iam-ssh r\t--v\t", "called: refresh --version;"),
+        ("iam-ssh l\t--act\t--fo\t", "called: log --active --forged;"),
         ("iam-ssh --h\t", "called: --help;"),
     ] {
         let said = typed(keys);

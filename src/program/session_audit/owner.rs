@@ -18,10 +18,13 @@ use iam_ssh_core::offered::Offered;
 use iam_ssh_core::{KeyLine, PublicKey};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Longest time for the lookup: it may have to ask AWS, and the login waits.
-const LOOKUP: Duration = Duration::from_millis(500);
+const LOOKUP: Duration = Duration::from_millis(400);
+/// Longest time for the whole search, also where a disk stands still.
+const SEARCH: Duration = Duration::from_millis(500);
 
 /// The key that was proven, and whose it is.
 #[derive(Debug)]
@@ -51,15 +54,34 @@ impl<'a> Proven<'a> {
             let grant = grant.as_ref().filter(|grant| key.certificate.is_none() && grant.key == key.fingerprint())?;
             Some(Owner { name: grant.owner.clone(), principal: Some(grant.principal.clone()) })
         };
-        let found = by(&granted).or_else(|| {
-            let cached = copies();
-            by(&|key| in_cache(cached.as_ref()?, key)).or_else(|| by(&|key| asked(&connection.login, key)))
-        });
-        match found {
-            Some((key, owner)) => Self { key: Some(key), owner: Some(owner) },
+        if let Some((key, owner)) = by(&granted) {
+            return Self { key: Some(key), owner: Some(owner) };
+        }
+        match search(connection) {
+            Some((place, owner)) => Self { key: keys().nth(place), owner: Some(owner) },
             None => Self { key: keys().next(), owner: None },
         }
     }
+}
+
+/// Searches for the owner of one of the keys, and gives up in time: the place of the key, and its owner.
+fn search(connection: &Connection) -> Option<(usize, Owner)> {
+    if connection.keys.is_empty() {
+        return None;
+    }
+    let (found, waiting) = mpsc::sync_channel(1);
+    let Connection { login, keys, .. } = connection.clone();
+    // A thread, so that a disk that stands still does not keep the record from being written. It ends with the process.
+    let search = move || {
+        let keys = || keys.iter().enumerate();
+        let cached = copies();
+        let owner = keys()
+            .find_map(|(place, key)| Some((place, in_cache(cached.as_ref()?, key)?)))
+            .or_else(|| keys().find_map(|(place, key)| Some((place, asked(&login, key)?))));
+        let _ = found.send(owner);
+    };
+    std::thread::Builder::new().spawn(search).ok()?;
+    waiting.recv_timeout(SEARCH).ok().flatten()
 }
 
 fn copies() -> Option<Copies> {

@@ -2,6 +2,8 @@
 
 use super::super::observe::ObserveError;
 use super::super::{DROP_IN, SSHD_CONFIG, Setting, shown};
+use crate::pam::HOOK;
+use crate::pam::debian::SESSION;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +17,10 @@ pub enum WireError {
     Taken(PathBuf),
     /// sshd_config includes no drop-ins, and a block cannot be put into it and taken out again to the byte.
     NotEditable,
+    /// The session hook is required and cannot be put in effect; why.
+    NoAudit(String),
+    /// The session hook cannot be taken out of PAM's configuration; why.
+    StillAudited(String),
     /// Something that sshd will need is not there.
     NotInstalled(String),
     /// sshd could not be asked, or refused.
@@ -33,7 +39,7 @@ impl WireError {
     /// Whether nothing failed, and iam-ssh held back for something of somebody else.
     #[must_use]
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::CannotChain(..) | Self::Taken(_) | Self::NotEditable)
+        matches!(self, Self::CannotChain(..) | Self::Taken(_) | Self::NotEditable | Self::NoAudit(_))
     }
 }
 
@@ -62,6 +68,14 @@ impl fmt::Display for WireError {
                  names, or is not UTF-8. Begin it with `Include /etc/ssh/sshd_config.d/*.conf`, then run `iam-ssh wire`. \
                  Nothing was changed"
             ),
+            Self::NoAudit(why) => write!(
+                f,
+                "`audit = \"required\"` cannot be put in effect: {why}. Mend that, or set `audit = \"optional\"`, then run \
+                 `iam-ssh wire`. Nothing was changed"
+            ),
+            Self::StillAudited(why) => {
+                write!(f, "PAM still runs {HOOK} for sshd: {why}. Take it out of {SESSION}, then do this again")
+            }
             Self::NotInstalled(what) => write!(f, "{what}: reinstall the package iam-ssh. Nothing was changed"),
             Self::Observe(error) => write!(f, "{error}. Mend that, then run `iam-ssh wire`. Nothing was changed"),
             Self::RolledBack(words) => write!(f, "with iam-ssh's settings, {words}. sshd is configured as before"),

@@ -47,7 +47,7 @@ fn whole(debian: &Debian) -> Files {
 }
 
 fn etc(debian: &Debian) -> Files {
-    Files::read(debian, "/etc").without(|path| ACCOUNT_BACKUPS.contains(&path))
+    Files::read(debian, "/etc /var/lib/pam").without(|path| ACCOUNT_BACKUPS.contains(&path))
 }
 
 /// The account files without our user.

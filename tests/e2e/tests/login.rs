@@ -1,7 +1,7 @@
 //! The main path: from a key in IAM to a session with an owner in the log, on every Debian that the rig has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use iam_ssh_e2e::scene::{Person, armed, asking_always, configuration};
+use iam_ssh_e2e::scene::{Person, armed, armed_by_double, asking_always, configuration, publish};
 use iam_ssh_e2e::{KeyKind, Machine, Suite, World};
 
 const GROUP: &str = "principals = [\"groups/Administrators\"]";
@@ -118,4 +118,26 @@ fn a_users_own_rc_does_not_skip_the_log() {
     machine.run("chown -R ec2-user: ~ec2-user/.ssh").expect_ok();
     machine.login("ec2-user").key(&john.key).run("true").expect_ok();
     assert_eq!(machine.read("/home/ec2-user/rc-ran").as_deref(), Some(""));
+}
+
+/// `user_environment = false`, as CIS and STIG demand.
+#[test]
+fn where_no_variable_may_be_set_the_owner_line_goes_by_the_key() {
+    let world = World::new();
+    let key = world.key("john@example.org", KeyKind::Ed25519);
+    publish(&world, "john@example.org", &key);
+    let machine =
+        armed_by_double(&world, "principals = [\"users/john@example.org\"]\n[sshd]\nuser_environment = false");
+    machine.run("iam-ssh wire").expect_ok();
+    let environment = machine.sh("sshd -T | grep -i permituserenvironment");
+    assert_eq!(environment.trim().to_lowercase(), "permituserenvironment no");
+    machine.wait_for_sshd();
+
+    let session = machine.login("ec2-user").key(&key).run("echo \"${SSH_KEY_OWNER-unset}\"");
+    assert_eq!(session.expect_ok(), "unset\n");
+    machine.expect_log("Public key owner is john@example.org for connection 127.0.0.1 port ");
+    let terminal = machine.login("ec2-user").key(&key).run_with(&["-tt"], "true", b"");
+    assert!(terminal.expect_ok().contains("Publickey of john@example.org"), "{terminal}");
+    // Only who knows the key finds its owner there.
+    assert!(!machine.run("setpriv --reuid ec2-user --clear-groups ls /run/iam-ssh/owners").ok());
 }

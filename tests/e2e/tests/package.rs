@@ -9,8 +9,8 @@ const USERS: &str = r#"principals = ["users/john@example.org"]"#;
 
 /// Every file that decides how people log in: name, owner, mode, content.
 fn login_files(debian: &Debian) -> String {
-    debian.sh("find /etc/ssh /etc/pam.d /etc/security -printf '%p %y %U:%G %m %l\n' | sort; \
-        find /etc/ssh /etc/pam.d /etc/security -type f -exec sha256sum {} + | sort")
+    debian.sh("find /etc/ssh /etc/pam.d /etc/security /var/lib/pam -printf '%p %y %U:%G %m %l\n' | sort; \
+        find /etc/ssh /etc/pam.d /etc/security /var/lib/pam -type f -exec sha256sum {} + | sort")
 }
 
 fn leaves_nothing(suite: Suite) {
@@ -187,9 +187,11 @@ fn a_running_sshd_is_reloaded_on_trixie() {
 fn the_package_can_be_removed_without_its_program() {
     let world = World::new();
     let machine = BootedMachine::boot(&world, Suite::Bookworm);
+    let before = login_files(&machine);
     machine.install().expect_ok();
     machine.run("rm /usr/bin/iam-ssh").expect_ok();
     let told = machine.remove();
+    assert_eq!(login_files(&machine), before, "{told}");
     assert!(told.expect_ok().contains(DROP_IN), "{told}");
     assert_eq!((machine.read(DROP_IN), machine.read(SSHRC)), (None, None));
     machine.wait_for_sshd();
@@ -293,5 +295,8 @@ fn the_program_that_sshd_starts_knows_no_network() {
         assert!(!holds("authorized-keys", word), "{word}");
         assert!(holds("fetch", word), "{word} would be seen");
     }
-    assert!(!holds("authorized-keys", "/ld-linux"), "dynamically linked");
+    for program in ["authorized-keys", "session-audit"] {
+        assert!(!holds(program, "/ld-linux"), "dynamically linked");
+        assert!(!holds(program, "aws_smithy"), "it knows AWS");
+    }
 }

@@ -71,8 +71,11 @@ fn both_packages_hold_the_same_at_the_same_paths() {
     // Where zsh looks differs.
     let moved = from_rpm.remove(completion).expect(completion);
     assert_eq!(from_deb.remove("/usr/share/zsh/vendor-completions/_iam-ssh"), Some(moved));
-    // Debian's rules: licence and changelog are files of that name; and what its lintian shall not say.
+    // Debian's rules: licence and changelog are files of that name; what its lintian shall not say; and its way to change PAM's
+    // configuration.
     for path in [
+        "/usr/share/pam-configs/iam-ssh",
+        "/usr/share/pam-configs/iam-ssh-required",
         "/usr/share/doc/iam-ssh/copyright",
         "/usr/share/doc/iam-ssh/changelog.Debian.gz",
         "/usr/share/lintian/overrides/iam-ssh",
@@ -130,7 +133,7 @@ fn they_run_with_an_old_glibc() {
         let symbols = run(command("objdump").arg("-T").arg(&path), b"").stdout;
         let versions = symbols.split(['(', ')', ' ', '\t']).filter_map(|word| word.strip_prefix("GLIBC_2."));
         let newest = versions.map(|rest| rest.split('.').next().unwrap().parse::<u32>().unwrap()).max();
-        let is_static = program.ends_with("/authorized-keys");
+        let is_static = ["/authorized-keys", "/session-audit"].iter().any(|name| program.ends_with(name));
         assert_eq!(newest.is_none(), is_static, "{program}: {newest:?}");
         assert!(newest.unwrap_or_default() <= 28, "{program} needs GLIBC_2.{newest:?}");
         let linked = machine.run(&format!("ldd -r {program} 2>&1")).stdout;

@@ -11,6 +11,14 @@ configure() { { cat config.toml && echo "$1"; } >/etc/iam-ssh/config.toml; }
 forget() { find /var/cache/iam-ssh -type f -delete; }
 # What a lookup learnt is written by a process of its own, which holds this lock until it is done.
 kept() { flock -w 20 /var/cache/iam-ssh/lock true; }
+# Waits for a line of the hook's, which is logged when the client has gone already.
+recorded() {
+    for _ in $(seq 200); do
+        journalctl --sync
+        journalctl --no-pager -q -o cat -t iam-ssh | grep "^$1" && return
+        sleep 0.1
+    done
+}
 install() { dpkg --force-unsafe-io -i iam-ssh.deb 2>&1 | grep '^iam-ssh: '; }
 
 echo '## mode'
@@ -55,6 +63,9 @@ login 'echo owner $SSH_KEY_OWNER'
 kept
 echo '## cache'
 stat -c '%C %n' /var/cache/iam-ssh /var/cache/iam-ssh/*
+echo '## records'
+stat -c '%C %n' /run/iam-ssh /run/iam-ssh/* /var/lib/iam-ssh/audit-secret
+recorded 'session closed owner=john@example.org '
 
 setsebool iam_ssh_network off
 forget
@@ -81,7 +92,7 @@ dpkg --purge iam-ssh 2>&1 | grep '^iam-ssh: '
 echo '## modules after purge'
 semodule -lfull | grep ' iam-ssh '
 echo '## left after purge'
-find /var/lib/iam-ssh /var/cache/iam-ssh 2>/dev/null
+find /var/lib/iam-ssh /var/cache/iam-ssh /run/iam-ssh 2>/dev/null
 echo '## lookups'
 journalctl --sync
 journalctl --no-pager -q -o cat -t iam-ssh

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod audit;
 mod cached;
 mod cold;
 mod documents;
+mod history;
 mod inside;
 mod logins;
 mod memory;
@@ -78,8 +80,10 @@ fn main() {
         way.report();
     }
     logins::report(&world, &machine, &key);
+    audit::report(&world, &machine, &key);
     requests::report(&world, &machine, &inside, &key, &lookup);
     memory::report(&machine, &inside, &large, &lookup);
+    history::report(&machine);
 }
 
 /// Makes the machine ask our own double for these principals.

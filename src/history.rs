@@ -1,0 +1,120 @@
+//! Who logged in, read out of logs that anybody can write to. Pure; the children `sources` and `unpack` do the I/O.
+//!
+//! A line counts by who sent it. In the journal, journald itself notes the sender. A text file does not say who wrote a line; there,
+//! only the seal of root's counts ([`crate::record::seal`]), which needs root to be looked at. What reads like a record and is none
+//! is counted, never shown as a login. Nothing that comes out of here has a byte that is not printable ASCII.
+
+pub mod export;
+mod join;
+mod lines;
+pub mod show;
+pub mod sources;
+pub mod sshd;
+pub mod stamp;
+mod text;
+mod unpack;
+
+pub use join::History;
+
+use crate::record::Record;
+use std::time::Duration;
+
+/// An entry of a log that may tell of a login.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// When it was logged, in milliseconds since 1970 UTC.
+    pub time: i64,
+    /// Which program it says that it is from.
+    pub identifier: &'a [u8],
+    /// Its text.
+    pub message: &'a [u8],
+    /// What is known of who sent it.
+    pub sender: Sender<'a>,
+    /// The sender's user id, if the journal says it.
+    pub uid: Option<u32>,
+    /// The sender's process id; by its own word where it is no journal's.
+    pub pid: Option<u32>,
+    /// The sender's command, if the journal says it.
+    pub comm: &'a [u8],
+}
+
+/// What is known of who sent an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender<'a> {
+    /// journald says.
+    Journal {
+        /// Whether the program itself sent it, as a message.
+        own: bool,
+        /// In which boot of the machine.
+        boot: &'a [u8],
+    },
+    /// The file may have been made so that it seems as if journald said it.
+    Doubted,
+    /// journald says, but the sender gave a field several values.
+    Twisted,
+    /// Nothing.
+    Text,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts, or tells of no login.
+    Fine,
+    /// It says that it is from iam-ssh or sshd, and is not.
+    Forged,
+}
+
+/// Who tells of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The record of `session-audit`.
+    Record,
+    /// sshd's own line, with the owner from the lookup's.
+    Sshd,
+}
+
+/// Whether a session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is open now.
+    Active,
+    /// It was closed.
+    Closed,
+    /// Its process is gone, and nobody recorded its end.
+    Lost,
+    /// The log does not say, and it is not this machine's log of now.
+    Unknown,
+}
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// What was recorded when it was opened. Of sshd's lines, the same is made.
+    pub record: Record,
+    /// How long it was open, if that is known.
+    pub duration: Option<Duration>,
+    /// Whether it is open.
+    pub state: State,
+    /// Who tells of it.
+    pub source: Source,
+    /// Whether nobody but root, or the lookup's own user, can have written what it was made from.
+    pub verified: bool,
+    /// Whether it was opened since this machine was started, if the log says.
+    pub this_boot: Option<bool>,
+}
+
+/// Tag of iam-ssh's programs.
+const IAM_SSH: &[u8] = crate::audit::TAG.as_bytes();
+
+/// Whether an identifier is that of a program whose lines tell of logins.
+fn is_ours(identifier: &[u8]) -> bool {
+    identifier == IAM_SSH || matches!(identifier, b"sshd" | b"sshd-session")
+}
+
+/// Whether a message may tell of a login.
+fn is_telling(message: &[u8]) -> bool {
+    ["session ", "offered ", "Accepted ", "pam_unix(sshd:session): session closed "]
+        .iter()
+        .any(|beginning| message.starts_with(beginning.as_bytes()))
+}

@@ -1,0 +1,149 @@
+//! `iam-ssh refresh --enforce`: connections whose key or principal was revoked are ended, and nobody else is cut off.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use iam_ssh_doubles::{Fault, Match};
+use iam_ssh_e2e::lifecycle::Session;
+use iam_ssh_e2e::scene::{armed_by_double, configuration, publish, published};
+use iam_ssh_e2e::{BUCKET, Key, KeyKind, Machine, World, eventually};
+
+const JOHN: &str = "john@example.org";
+const ANNA: &str = "anna@example.org";
+const JANE: &str = "jane@example.org";
+const LOGIN: &str = r#"principals = ["groups/Operators", "users/jane@example.org"]"#;
+
+/// John and Anna through their group, Jane through her own document, and somebody whose key stands in a local file.
+struct People {
+    john: Key,
+    anna: Key,
+    jane: Key,
+    local: Key,
+}
+
+fn arrive(world: &World) -> (Machine, People) {
+    let people = People {
+        john: world.key(JOHN, KeyKind::Ed25519),
+        anna: world.key(ANNA, KeyKind::Ed25519),
+        jane: world.key(JANE, KeyKind::Ed25519),
+        local: world.key("local", KeyKind::Ed25519),
+    };
+    operators(world, &(published(JOHN, &people.john) + &published(ANNA, &people.anna)));
+    publish(world, JANE, &people.jane);
+    let machine = armed_by_double(world, LOGIN);
+    machine.authorize("ec2-user", &people.local.bare());
+    (machine, people)
+}
+
+fn operators(world: &World, document: &str) {
+    world.double().put_object(BUCKET, "groups/Operators/authorized_keys", document);
+}
+
+fn open(machine: &Machine, key: &Key) -> Session {
+    Session::open(&machine.login("ec2-user").key(key))
+}
+
+fn enforce(machine: &Machine) -> String {
+    machine.run("iam-ssh refresh --enforce").expect_ok().to_owned()
+}
+
+/// That it says why, exits with 1, and everybody's connection goes on.
+#[track_caller]
+fn expect_nobody_cut_off(machine: &Machine, sessions: &mut [Session], why: &str) {
+    let before = machine.logs().len();
+    let failed = machine.run("iam-ssh refresh --enforce");
+    assert_eq!(failed.status.code(), Some(1), "{failed}");
+    assert!(failed.stderr.contains("no connection was ended") && failed.stderr.contains(why), "{failed}");
+    machine.wait_log_from(before, |line| line.message.contains("no connection was ended")).expect("it is logged");
+    sessions.iter_mut().for_each(Session::expect_open);
+}
+
+#[test]
+fn whose_key_is_revoked_is_cut_off_and_nobody_else() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let before = open(&machine, &people.anna);
+    let john = open(&machine, &people.john);
+    // One of the same group before him and one after him.
+    let mut sessions =
+        [before, open(&machine, &people.anna), open(&machine, &people.jane), open(&machine, &people.local)];
+    assert!(enforce(&machine).ends_with("4 connections are open by keys of iam-ssh; 0 were revoked and ended\n"));
+    sessions.iter_mut().for_each(Session::expect_open);
+
+    operators(&world, &published(ANNA, &people.anna));
+    assert!(enforce(&machine).ends_with("4 connections are open by keys of iam-ssh; 1 were revoked and ended\n"));
+    sessions.iter_mut().for_each(Session::expect_open);
+    let revoked = machine.expect_log("session revoked owner=john@example.org");
+    assert_eq!((revoked.sender, revoked.tag.as_str()), (0, "iam-ssh"), "{}", revoked.raw);
+    assert!(revoked.message.contains("principal=groups/Operators"), "{}", revoked.raw);
+    let closed = machine.expect_log("session closed owner=john@example.org");
+    assert!(!closed.message.contains("duration=unknown"), "{}", closed.raw);
+    assert!(machine.login("ec2-user").key(&people.john).run("true").refused());
+    drop(john);
+}
+
+#[test]
+fn whose_principal_is_revoked_is_cut_off() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let _john = open(&machine, &people.john);
+    let mut jane = open(&machine, &people.jane);
+    machine.configure(&configuration(&world.double().url(), r#"principals = ["users/jane@example.org"]"#));
+    enforce(&machine);
+    machine.expect_log("session revoked owner=john@example.org");
+    jane.expect_open();
+    // A user who is deleted takes their document along.
+    publish(&world, JOHN, &people.john);
+    machine
+        .configure(&configuration(&world.double().url(), &format!(r#"principals = ["users/{JOHN}", "users/{JANE}"]"#)));
+    world.double().remove_object(BUCKET, "users/jane@example.org/authorized_keys");
+    enforce(&machine);
+    machine.expect_log("session revoked owner=jane@example.org");
+}
+
+#[test]
+fn who_is_allowed_otherwise_stays() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let mut john = open(&machine, &people.john);
+    publish(&world, JOHN, &people.john);
+    machine.configure(&configuration(&world.double().url(), &format!(r#"principals = ["users/{JOHN}"]"#)));
+    enforce(&machine);
+    john.expect_open();
+}
+
+#[test]
+fn nobody_is_cut_off_by_what_is_not_known() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let mut sessions = [open(&machine, &people.john), open(&machine, &people.jane), open(&machine, &people.local)];
+    operators(&world, "");
+    let denial = Fault::Status(403, "AccessDenied".to_owned());
+    for (fault, why) in [(Fault::Throttle, "the refresh failed"), (denial, "access is denied")] {
+        world.double().fault(Match::any().on("users/jane@example.org/authorized_keys"), fault);
+        expect_nobody_cut_off(&machine, &mut sessions, why);
+        world.double().clear_faults();
+    }
+    // The whole bucket is gone, or another one is configured.
+    world.double().remove_object(BUCKET, "groups/Operators/authorized_keys");
+    world.double().remove_object(BUCKET, "users/jane@example.org/authorized_keys");
+    expect_nobody_cut_off(&machine, &mut sessions, "nothing at all is published");
+    machine.configure("bucket = \"\nbroken");
+    expect_nobody_cut_off(&machine, &mut sessions, "config.toml");
+    let other = machine.run("setpriv --reuid ec2-user --clear-groups iam-ssh refresh --enforce");
+    assert!(other.stderr.contains("only root") && other.status.code() == Some(1), "{other}");
+}
+
+#[test]
+fn the_end_of_one_that_sshd_does_not_record_is_recorded() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    // sshd has no process of root's behind a login of root's own: it goes without a word.
+    let login = format!("principals = [\"users/{JANE}\"]\n[login.root]\nprincipals = [\"groups/Operators\"]");
+    machine.configure(&configuration(&world.double().url(), &login));
+    let _root = Session::open(&machine.login("root").key(&people.john));
+    operators(&world, "");
+    enforce(&machine);
+    machine.expect_log("session revoked owner=john@example.org login=root");
+    eventually("its note is gone", || machine.sh("ls /run/iam-ssh/sessions").is_empty().then_some(()));
+    let ends = machine.logs().iter().filter(|line| line.message.starts_with("session closed owner=john")).count();
+    assert_eq!(ends, 1, "{}", machine.log_text());
+}
