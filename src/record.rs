@@ -96,7 +96,13 @@ impl Record {
     /// Its fields in their order, names as in the line, values as words.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let or = |value: &Option<String>, instead: &str| word(value.as_deref().unwrap_or(instead), MAX_WORD);
+        let or = |value: &Option<String>, instead: &str| match value.as_deref() {
+            // Somebody may be called so.
+            Some(UNKNOWN) => "\\x75nknown".to_owned(),
+            Some(NONE) => "\\x6eone".to_owned(),
+            Some(value) => word(value, MAX_WORD),
+            None => instead.to_owned(),
+        };
         let mut fields = vec![
             ("owner", or(&self.owner, UNKNOWN)),
             ("login", word(&self.login, MAX_LOGIN)),
@@ -288,6 +294,13 @@ pub(crate) mod tests {
         .line();
         assert_eq!(line.split(' ').filter(|word| word.starts_with("owner=")).count(), 1, "{line}");
         assert!(Record::parse(&line).is_some(), "{line}");
+    }
+
+    #[test]
+    fn who_is_called_unknown_is_known() {
+        let line = Record { owner: Some("unknown".to_owned()), key: Some("none".to_owned()), ..record() }.line();
+        assert!(line.contains("owner=\\x75nknown ") && line.contains("key=\\x6eone "), "{line}");
+        assert!(Record::parse(&line).is_some_and(|record| record.owner.is_some() && record.key.is_some()), "{line}");
     }
 
     #[test]

@@ -103,10 +103,11 @@ impl Sessions {
         self.get(pid).filter(|open| open.sshd_since == since)
     }
 
-    /// Forgets the connection of sshd's process `pid`.
-    pub fn remove(&self, pid: u32) {
-        // What cannot be removed is not taken for another connection: its process runs since another moment.
-        let _ = self.0.remove(&pid.to_string());
+    /// Forgets the connection of sshd's process `pid`. Whether it was there: of several who do so at the same time, one is told that it
+    /// was.
+    #[must_use]
+    pub fn take(&self, pid: u32) -> bool {
+        self.0.take(&pid.to_string())
     }
 
     /// Every connection that is noted, in the order in which they were opened.
@@ -158,8 +159,8 @@ mod tests {
         assert_eq!(sessions.of(own, since).map(|open| open.is_alive()), Some(true));
         assert_eq!(sessions.of(own, since - 10), None, "another process that had this number");
         assert_eq!(sessions.lost().iter().map(|open| open.record.sshd_pid).collect::<Vec<_>>(), [4_194_305]);
-        sessions.remove(4_194_305);
-        sessions.remove(4_194_305);
+        assert!(sessions.take(4_194_305));
+        assert!(!sessions.take(4_194_305));
         assert_eq!(sessions.all().len(), 1);
     }
 }

@@ -210,6 +210,12 @@ impl Store {
         }
     }
 
+    /// Removes a file; whether it was there, and this is who removed it.
+    #[must_use]
+    pub fn take(&self, name: &str) -> bool {
+        std::fs::remove_file(self.directory.join(name)).is_ok()
+    }
+
     /// Removes documents that are not in `keep`, and what killed processes left behind, unless it is so new that somebody
     /// may still be at work on it.
     pub fn sweep(&self, keep: &HashSet<String>) {

@@ -128,11 +128,9 @@ impl Hook {
 
     /// Records that the connection ended; whether a log took it.
     fn close(&self) -> bool {
-        let open = Sessions::open().ok().and_then(|sessions| {
-            let open = sessions.of(self.sshd_pid, self.since)?;
-            sessions.remove(self.sshd_pid);
-            Some(open)
-        });
+        let open = Sessions::open()
+            .ok()
+            .and_then(|sessions| sessions.of(self.sshd_pid, self.since).filter(|_| sessions.take(self.sshd_pid)));
         // One whose beginning was not recorded, or whose end was already: the environment of today is no evidence of either.
         let Some(open) = open else { return true };
         leave_session_scope();
@@ -173,7 +171,9 @@ impl Log {
     /// Records the end of connections whose process was killed, so that every line that opens one has one that closes it.
     fn lost(&self, sessions: &Sessions, now: &Moment) {
         for open in sessions.lost() {
-            sessions.remove(open.record.sshd_pid);
+            if !sessions.take(open.record.sshd_pid) {
+                continue;
+            }
             self.send(&Record { what: What::Closed { duration: None }, at: now.wall, ..open.record });
         }
     }

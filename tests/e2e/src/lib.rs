@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::string_slice, clippy::print_stdout, clippy::print_stderr, reason = "only tests use it")]
 
+pub mod audit;
 mod authority;
 mod aws;
 mod booted;
@@ -45,7 +46,7 @@ pub use machine::Machine;
 pub use moto::Moto;
 pub use process::{Outcome, command, run};
 pub use recorder::LogLine;
-pub use ssh::Login;
+pub use ssh::{Client, Login};
 pub use virtual_machine::VirtualMachine;
 pub use wait::{eventually, wait_for};
 pub use wire::{State, Wire};

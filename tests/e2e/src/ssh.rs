@@ -1,15 +1,17 @@
 //! The client's side: ssh, scp, sftp and rsync with one key, and nothing of this machine's own ssh configuration.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
 use crate::keys::Key;
-use crate::process::{Outcome, command, run};
+use crate::process::{Daemon, Outcome, command, run, text, unlinked};
 
 /// One way to log in: a user, a key, options. Each call is a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Login {
     user: String,
+    host: String,
     options: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -17,7 +19,8 @@ pub struct Login {
 impl Login {
     pub(crate) fn new(user: &str, scratch: &Path) -> Self {
         let hosts = scratch.join("known_hosts");
-        let mut login = Self { user: user.to_owned(), options: Vec::new(), environment: Vec::new() };
+        let mut login =
+            Self { user: user.to_owned(), host: "127.0.0.1".to_owned(), options: Vec::new(), environment: Vec::new() };
         for option in [
             "BatchMode=yes",
             "IdentitiesOnly=yes",
@@ -52,6 +55,39 @@ impl Login {
         self
     }
 
+    /// Another value for an option, of which ssh takes the first that it is given.
+    #[must_use]
+    pub fn instead(mut self, option: &str) -> Self {
+        self.options.splice(0..0, ["-o".to_owned(), option.to_owned()]);
+        self
+    }
+
+    /// Authenticates by this method, with this password where it is asked for one; the script that says it is put beside the hosts.
+    ///
+    /// # Panics
+    /// When the script cannot be written.
+    #[must_use]
+    pub fn password(self, method: &str, password: &str, directory: &Path) -> Self {
+        let script = directory.join("askpass");
+        // Not a file that is open for writing while another thread starts a process.
+        run(
+            command("install").args(["-m", "0755", "/dev/stdin"]).arg(&script),
+            format!("#!/bin/sh\necho '{password}'\n").as_bytes(),
+        )
+        .expect_ok();
+        self.instead("BatchMode=no")
+            .instead(&format!("PreferredAuthentications={method}"))
+            .env("SSH_ASKPASS", &script.to_string_lossy())
+            .env("SSH_ASKPASS_REQUIRE", "force")
+    }
+
+    /// Connects to another address of the machine.
+    #[must_use]
+    pub fn at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
     /// A variable in the client's own environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -72,6 +108,16 @@ impl Login {
         let target = self.target();
         arguments.extend([target.as_str(), remote]);
         self.client("ssh", &arguments, input)
+    }
+
+    /// Starts `ssh` with these flags and, unless it is empty, this command, and lets it run until it is dropped.
+    #[must_use]
+    pub fn start(&self, flags: &[&str], remote: &str) -> Client {
+        let said = unlinked();
+        let mut ssh = self.base("ssh");
+        ssh.args(["-F", "none"]).args(&self.options).args(flags).arg(self.target());
+        ssh.args((!remote.is_empty()).then_some(remote));
+        Client { daemon: Daemon::start(&mut ssh, &said), said }
     }
 
     /// The bare `ssh` for a remote command, for those who take its time themselves.
@@ -130,7 +176,33 @@ impl Login {
     }
 
     fn target(&self) -> String {
-        format!("{}@127.0.0.1", self.user)
+        format!("{}@{}", self.user, self.host)
+    }
+}
+
+/// An `ssh` that runs; it is killed with this value.
+#[derive(Debug)]
+pub struct Client {
+    daemon: Daemon,
+    said: File,
+}
+
+impl Client {
+    /// What it said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        text(&self.said)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.daemon.ended().is_some()
     }
 }
 

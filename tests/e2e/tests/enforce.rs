@@ -3,8 +3,8 @@
 
 use iam_ssh_doubles::{Fault, Match};
 use iam_ssh_e2e::lifecycle::Session;
-use iam_ssh_e2e::scene::{armed_by_double, configuration, publish, published};
-use iam_ssh_e2e::{BUCKET, Key, KeyKind, Machine, World, eventually};
+use iam_ssh_e2e::scene::{armed, configuration, publish, published};
+use iam_ssh_e2e::{BUCKET, Key, KeyKind, Machine, Suite, World, eventually};
 
 const JOHN: &str = "john@example.org";
 const ANNA: &str = "anna@example.org";
@@ -20,6 +20,10 @@ struct People {
 }
 
 fn arrive(world: &World) -> (Machine, People) {
+    arrive_at(world, Suite::Bookworm)
+}
+
+fn arrive_at(world: &World, suite: Suite) -> (Machine, People) {
     let people = People {
         john: world.key(JOHN, KeyKind::Ed25519),
         anna: world.key(ANNA, KeyKind::Ed25519),
@@ -28,7 +32,7 @@ fn arrive(world: &World) -> (Machine, People) {
     };
     operators(world, &(published(JOHN, &people.john) + &published(ANNA, &people.anna)));
     publish(world, JANE, &people.jane);
-    let machine = armed_by_double(world, LOGIN);
+    let machine = armed(world, suite, &world.double().url(), LOGIN);
     machine.authorize("ec2-user", &people.local.bare());
     (machine, people)
 }
@@ -57,9 +61,18 @@ fn expect_nobody_cut_off(machine: &Machine, sessions: &mut [Session], why: &str)
 }
 
 #[test]
-fn whose_key_is_revoked_is_cut_off_and_nobody_else() {
+fn whose_key_is_revoked_is_cut_off_and_nobody_else_on_bullseye() {
+    whose_key_is_revoked_is_cut_off_and_nobody_else(Suite::Bullseye);
+}
+
+#[test]
+fn whose_key_is_revoked_is_cut_off_and_nobody_else_on_forky() {
+    whose_key_is_revoked_is_cut_off_and_nobody_else(Suite::Forky);
+}
+
+fn whose_key_is_revoked_is_cut_off_and_nobody_else(suite: Suite) {
     let world = World::new();
-    let (machine, people) = arrive(&world);
+    let (machine, people) = arrive_at(&world, suite);
     let before = open(&machine, &people.anna);
     let john = open(&machine, &people.john);
     // One of the same group before him and one after him.

@@ -60,7 +60,7 @@ pub(crate) fn report(world: &World, machine: &Machine, key: &Key) {
     figure("login-cached-vs-without-package-wall", cached / without, "times", Bar::None);
 }
 
-fn timed(command: &mut Command) -> Duration {
+pub(crate) fn timed(command: &mut Command) -> Duration {
     let start = Instant::now();
     let status = command.stdin(Stdio::null()).status().expect("ssh");
     let took = start.elapsed();
@@ -68,7 +68,7 @@ fn timed(command: &mut Command) -> Duration {
     took
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
+pub(crate) fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
 }
