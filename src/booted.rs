@@ -29,3 +29,11 @@ pub fn is_running_from_here() -> bool {
 pub fn has_systemd() -> bool {
     Path::new(SYSTEMD).exists() && is_running_from_here()
 }
+
+/// Whether systemd runs this system, as far as this user can tell: only root sees what the root of the first process is.
+#[must_use]
+pub fn seems_to_have_systemd() -> bool {
+    let root = std::fs::metadata("/proc/1/root/");
+    let is_hidden = root.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    Path::new(SYSTEMD).exists() && (is_hidden || is_running_from_here())
+}

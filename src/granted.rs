@@ -6,6 +6,7 @@
 
 use crate::cache::store::{Store, Sync};
 use crate::clock::Moment;
+use crate::process;
 use crate::trusted::{Trust, TrustError};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -13,9 +14,11 @@ use std::path::Path;
 
 /// Where the notes are; the folder belongs to the user that lookups run as.
 pub const DIRECTORY: &str = "/run/iam-ssh/granted";
-/// Most notes there are, each in a place chosen by sshd's process id. Ids are given in turn, so those of two connections that are being
-/// authenticated at the same time have places of their own.
+/// Most notes there are, each in a place chosen by sshd's process id.
 const PLACES: u32 = 4096;
+/// From one place that another process's note has to the next that is tried, and how many are.
+const STEP: u32 = 1021;
+const TRIES: u32 = 8;
 
 /// One note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,19 +58,40 @@ pub fn to(sshd_pid: u32, since: i64) -> Option<Grant> {
 }
 
 fn put(store: &Store, grant: &Grant) -> io::Result<()> {
+    // Not where a process that is still there has its note: somebody might make it so on purpose.
+    let is_free =
+        |place: &String| read(store, place).is_none_or(|there| there.sshd_pid == grant.sshd_pid || !there.counts());
+    let place = places(grant.sshd_pid).find(is_free).or_else(|| places(grant.sshd_pid).next()).unwrap_or_default();
     // Nothing has to reach a disk: it is in memory, and of no use once the machine is started anew.
-    store.write(&place(grant.sshd_pid), serde_json::to_string(grant)?.as_bytes(), Sync::Later)
+    store.write(&place, serde_json::to_string(grant)?.as_bytes(), Sync::Later)
 }
 
 fn get(store: &Store, sshd_pid: u32, since: i64) -> Option<Grant> {
-    let grant: Grant = serde_json::from_slice(&store.sealed(&place(sshd_pid))?).ok()?;
+    let there = places(sshd_pid).filter_map(|place| read(store, &place));
     // Of this process, and not of one that had the same number before it.
-    let is_its = grant.sshd_pid == sshd_pid && grant.at.boot.as_ref().is_some_and(|boot| boot.millis >= since);
-    is_its.then_some(grant)
+    let its = there.filter(|grant| grant.sshd_pid == sshd_pid && grant.is_since(since));
+    its.max_by_key(|grant| grant.at.boot.as_ref().map(|boot| boot.millis))
 }
 
-fn place(sshd_pid: u32) -> String {
-    format!("{:04}", sshd_pid % PLACES)
+fn read(store: &Store, place: &str) -> Option<Grant> {
+    serde_json::from_slice(&store.sealed(place)?).ok()
+}
+
+/// The places of a process's note, in the order in which they are tried.
+fn places(sshd_pid: u32) -> impl Iterator<Item = String> {
+    (0..TRIES).map(move |number| format!("{:04}", (sshd_pid % PLACES + number * STEP) % PLACES))
+}
+
+impl Grant {
+    /// Whether it was noted since then.
+    fn is_since(&self, since: i64) -> bool {
+        self.at.boot.as_ref().is_some_and(|boot| boot.millis >= since)
+    }
+
+    /// Whether the process that it was noted for is still there.
+    fn counts(&self) -> bool {
+        process::running_since(self.sshd_pid).is_some_and(|since| self.is_since(since))
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +116,14 @@ mod tests {
         assert_eq!(get(&store, 7, 0).unwrap().key, "SHA256:b");
         assert_eq!(get(&store, 8, 0), None);
         assert_eq!(get(&store, 7, Moment::now().boot.unwrap().millis + 1), None, "that process is a later one");
-        put(&store, &grant(7 + PLACES, "SHA256:c")).unwrap();
-        assert_eq!(get(&store, 7, 0), None, "its place was taken");
+        let own = std::process::id();
+        put(&store, &grant(own, "SHA256:c")).unwrap();
+        for number in 1..3 {
+            put(&store, &grant(own + PLACES * number, "SHA256:d")).unwrap();
+        }
+        assert_eq!(get(&store, own, 0).unwrap().key, "SHA256:c", "nobody takes the place of a process that is there");
+        assert_eq!(get(&store, own + PLACES, 0), None, "of one that is not, the place is taken");
+        assert_eq!(get(&store, own + PLACES * 2, 0).unwrap().key, "SHA256:d");
         for pid in 0..PLACES * 2 {
             put(&store, &grant(pid, "SHA256:x")).unwrap();
         }

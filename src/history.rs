@@ -1,8 +1,9 @@
 //! Who logged in, read out of logs that anybody can write to. Pure; the children `sources` and `unpack` do the I/O.
 //!
-//! A line counts by who sent it. In the journal, journald itself notes the sender. A text file does not say who wrote a line; there,
-//! only the seal of root's counts ([`crate::record::seal`]), which needs root to be looked at. What reads like a record and is none
-//! is counted, never shown as a login. Nothing that comes out of here has a byte that is not printable ASCII.
+//! A line counts by who sent it. In this machine's journal, journald itself notes the sender. A file proves nothing of that, neither a
+//! text file nor an export of a journal; there, only the seal of root's counts ([`crate::record::seal`]), which needs root to be looked
+//! at. What reads like a record and is none is counted, never shown as a login. Nothing that comes out of here has a byte that is not
+//! printable ASCII.
 
 pub mod export;
 mod join;
@@ -48,7 +49,12 @@ pub enum Sender<'a> {
         /// In which boot of the machine.
         boot: &'a [u8],
     },
-    /// The file may have been made so that it seems as if journald said it.
+    /// journald says, by the word of who exported its journal.
+    Exported {
+        /// Whether the program itself sent it, as a message.
+        own: bool,
+    },
+    /// The log may have been made so that it seems as if journald said it.
     Doubted,
     /// journald says, but the sender gave a field several values.
     Twisted,
@@ -87,15 +93,31 @@ pub enum State {
     Unknown,
 }
 
+/// What is known of when a session was opened; the more, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Begin {
+    /// Only that it was before another moment.
+    Unknown,
+    /// It is reckoned from its end and its duration, or was told by somebody else.
+    Reckoned,
+    /// It was logged.
+    Logged,
+}
+
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// What was recorded when it was opened. Of sshd's lines, the same is made.
+    /// What was recorded of it; the time is that of its opening or, where that is not known, of what was recorded. Of sshd's lines,
+    /// the same is made.
     pub record: Record,
+    /// What is known of when it was opened.
+    pub begin: Begin,
     /// How long it was open, if that is known.
     pub duration: Option<Duration>,
     /// Whether it is open.
     pub state: State,
+    /// Whether it was ended because its key, or its principal, was revoked.
+    pub revoked: bool,
     /// Who tells of it.
     pub source: Source,
     /// Whether nobody but root, or the lookup's own user, can have written what it was made from.

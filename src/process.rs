@@ -33,6 +33,20 @@ pub fn is_sshd(pid: u32) -> Option<bool> {
     Some(name.as_bytes().starts_with(b"sshd"))
 }
 
+/// The processes that a process started and that are still there.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let all = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    all.filter(|child| parent(*child) == Some(pid)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// This process's audit session, the `ses=` of auditd's records, where it has one.
 #[must_use]
 pub fn audit_session() -> Option<u32> {
@@ -54,5 +68,10 @@ mod tests {
         assert_eq!(running_since(own), Some(since));
         assert_eq!(is_sshd(own), Some(false));
         assert_eq!((running_since(0), is_sshd(0)), (None, None));
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(children(own).contains(&child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!children(own).contains(&child.id()));
     }
 }

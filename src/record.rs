@@ -33,11 +33,12 @@ pub enum What {
         /// How long it was open; `None` where nobody saw its end.
         duration: Option<Duration>,
     },
+    /// `iam-ssh refresh --enforce` ended it.
+    Revoked,
 }
 
 /// One line of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Record {
     /// What happened.
     pub what: What,
@@ -71,7 +72,6 @@ pub struct Record {
 
 /// What a certificate says of itself. It is worth what its authority is worth, so that is named with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Its key id.
     pub id: String,
@@ -86,6 +86,7 @@ impl Record {
         let mut line = String::from(match self.what {
             What::Opened => "session opened",
             What::Closed { .. } => "session closed",
+            What::Revoked => "session revoked",
         });
         for (name, value) in self.fields() {
             let _ = write!(line, " {name}={value}");
@@ -151,6 +152,7 @@ impl Record {
         let known = |value: &str| (value != UNKNOWN && value != NONE).then(|| value.to_owned());
         let what = match what {
             "opened" => What::Opened,
+            "revoked" => What::Revoked,
             "closed" => What::Closed { duration: duration(values.get("duration")?)? },
             _ => return None,
         };

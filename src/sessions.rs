@@ -21,7 +21,6 @@ pub const DIRECTORY: &str = "/run/iam-ssh/sessions";
 
 /// An open connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Open {
     /// The line that was logged when it was opened.
     pub record: Record,
@@ -118,6 +117,13 @@ impl Sessions {
         all
     }
 
+    /// How many notes of running processes cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        let noted = self.0.numbers().into_iter();
+        noted.filter(|pid| process::running_since(*pid).is_some() && self.get(*pid).is_none()).count()
+    }
+
     /// Connections whose process is gone although nobody saw their end.
     #[must_use]
     pub fn lost(&self) -> Vec<Open> {
@@ -127,7 +133,9 @@ impl Sessions {
         gone.filter_map(|pid| self.get(pid)).filter(|open| !open.is_alive()).collect()
     }
 
-    fn get(&self, pid: u32) -> Option<Open> {
+    /// What is noted under a process id.
+    #[must_use]
+    pub fn get(&self, pid: u32) -> Option<Open> {
         serde_json::from_slice(&self.0.sealed(&pid.to_string())?).ok()
     }
 }
@@ -153,7 +161,10 @@ mod tests {
         sessions.put(&open(own, since)).unwrap();
         // Beyond the largest process id.
         sessions.put(&open(4_194_305, 1)).unwrap();
-        std::fs::write(path.join("17"), "damaged").unwrap();
+        std::fs::write(path.join("4194306"), "damaged").unwrap();
+        assert_eq!(sessions.unreadable(), 0, "of no process that there is");
+        std::fs::write(path.join("1"), "damaged").unwrap();
+        assert_eq!(sessions.unreadable(), 1);
         std::fs::write(path.join("tmp-17"), "").unwrap();
         assert_eq!(sessions.all().len(), 2);
         assert_eq!(sessions.of(own, since).map(|open| open.is_alive()), Some(true));

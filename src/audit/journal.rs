@@ -12,9 +12,10 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 /// Where `/dev/log` leads to if it is journald's.
 const FOLDER: &str = "/run/systemd/journal/";
 
-/// Identify the two messages (`journalctl MESSAGE_ID=…`).
+/// Identify the messages (`journalctl MESSAGE_ID=…`).
 const OPENED: &str = "6f1d0c3b8a5e4d7c9b20e4a7c85f1d36";
 const CLOSED: &str = "b2c47e9150f84a3d8e6d1f0a97c3b584";
+const REVOKED: &str = "0c5e8f27a1b94d60b3f7c2d85e4a9106";
 
 /// Sends a record whose line, sealed, is `line`; whether journald took it. Waits for room as long as `patience` says.
 pub fn send(record: &Record, line: &str, patience: &Cell<u16>) -> bool {
@@ -32,6 +33,7 @@ fn message(record: &Record, line: &str) -> String {
     let (event, id) = match record.what {
         What::Opened => ("opened", OPENED),
         What::Closed { .. } => ("closed", CLOSED),
+        What::Revoked => ("revoked", REVOKED),
     };
     let mut text = format!(
         "MESSAGE={line}\nMESSAGE_ID={id}\nPRIORITY=5\nSYSLOG_FACILITY=10\nSYSLOG_IDENTIFIER={}\nSYSLOG_PID={}\nIAM_SSH_EVENT={event}\n",

@@ -127,7 +127,12 @@ impl Copies {
                 None => {}
             }
         }
-        if is_published { Ok(()) } else { Err("nothing at all is published for this instance".to_owned()) }
+        if is_published {
+            Ok(())
+        } else {
+            Err("nothing at all is published for this instance, which is more likely a mistake than a revocation"
+                .to_owned())
+        }
     }
 
     /// What was answered, if it was since this run began.

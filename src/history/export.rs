@@ -1,9 +1,11 @@
 //! The journal's export format, entry by entry (systemd's "Journal Export Formats"): fields as `NAME=value` lines or, where a value
 //! holds other than text, as `NAME`, its length in 8 bytes and its bytes; an empty line ends an entry.
 //!
-//! Fields whose names begin with `_` are journald's own; the sender chose all others, and may have sent one several times, with
-//! different values. Such an entry is [`Sender::Twisted`]. Where the form is broken, reading goes on at the next entry; but as what
-//! looks like one may then be the inside of a value that somebody chose, no field counts as journald's own from there on.
+//! Fields whose names begin with `_` are journald's own, where it is journalctl that was asked and not a file, which
+//! anybody may have written ([`Sender::Exported`]); the sender chose all others, and may have sent one several times,
+//! with different values. Such an entry is [`Sender::Twisted`]. Where the form is broken, reading goes on at the next
+//! entry; but as what looks like one may then be the inside of a value that somebody chose, no field counts as
+//! journald's own from there on.
 
 use super::lines::{KEPT, Lines};
 use super::{Entry, Sender, is_ours, is_telling};
@@ -42,7 +44,10 @@ pub struct Export<R> {
     lines: Lines<R>,
     values: [Value; 8],
     block: Vec<u8>,
+    is_file: bool,
     doubted: bool,
+    /// Entries that were read, of interest or not.
+    pub whole: u64,
     /// Entries that were left out because their form is broken.
     pub broken: u64,
 }
@@ -63,10 +68,10 @@ impl<R> Export<R> {
 }
 
 impl<R: Read> Export<R> {
-    /// Reads from `lines`.
+    /// Reads from `lines`, which are those of a file or journalctl's own.
     #[must_use]
-    pub fn new(lines: Lines<R>) -> Self {
-        Self { lines, values: Default::default(), block: Vec::new(), doubted: false, broken: 0 }
+    pub fn new(lines: Lines<R>, is_file: bool) -> Self {
+        Self { lines, values: Default::default(), block: Vec::new(), is_file, doubted: false, whole: 0, broken: 0 }
     }
 
     /// Hands every entry to `each`, until that says `false`.
@@ -83,6 +88,7 @@ impl<R: Read> Export<R> {
                     self.pass()?;
                 }
                 End::Entry => {
+                    self.whole += 1;
                     if self.entry().is_some_and(|entry| !each(&entry)) {
                         return Ok(());
                     }
@@ -163,7 +169,11 @@ impl<R: Read> Export<R> {
         } else {
             // A stream that a service writes to is its children's as well, and the kernel says nothing about logins.
             let is_own = matches!(value(Field::Transport), Some(b"syslog" | b"journal"));
-            Sender::Journal { own: is_own, boot: value(Field::Boot).unwrap_or_default() }
+            if self.is_file {
+                Sender::Exported { own: is_own }
+            } else {
+                Sender::Journal { own: is_own, boot: value(Field::Boot).unwrap_or_default() }
+            }
         };
         let comm = value(Field::Comm).unwrap_or_default();
         Some(Entry { time: time / 1000, identifier, message, sender, uid, pid, comm })
@@ -218,7 +228,7 @@ mod tests {
 
     /// Every entry of interest, as text, and how many were broken.
     fn read(bytes: &[u8]) -> (Vec<String>, u64) {
-        let mut export = Export::new(Lines::new(bytes));
+        let mut export = Export::new(Lines::new(bytes), false);
         let mut all = Vec::new();
         export
             .each(|entry| {

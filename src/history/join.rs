@@ -4,10 +4,14 @@
 //! the same key and the same login user: that key was proven to sshd, and the lookup said whose it is. So both must be verified, or
 //! neither. Where several lines tell of one connection, the record counts.
 
+mod offers;
+mod records;
+
 use super::sshd::{self, Accepted};
-use super::{Entry, IAM_SSH, Sender, Session, Source, State, Verdict};
+use super::{Begin, Entry, IAM_SSH, Sender, Session, Source, State, Verdict};
 use crate::record::seal::Secret;
 use crate::record::{Certificate, Record, UNKNOWN, What, word};
+use offers::Offers;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -15,8 +19,6 @@ use std::time::Duration;
 const NEAR: i64 = 10 * 60 * 1000;
 /// How far apart the same line may be in two logs.
 const SAME: i64 = 2000;
-/// Most offers that wait for their login; a client makes six at most.
-const OFFERS: usize = 8192;
 /// Most records of processes with one id that are compared with a login: who writes more than that into a log forges.
 const RECORDS: usize = 64;
 /// Longest form of a text, in bytes.
@@ -30,17 +32,6 @@ enum Worth {
     Forged,
 }
 
-/// An offered key whose owner the lookup found.
-#[derive(Debug)]
-struct Offer {
-    time: i64,
-    owner: String,
-    login: String,
-    principal: String,
-    key: String,
-    verified: bool,
-}
-
 /// What the entries so far tell.
 #[derive(Debug)]
 pub struct History {
@@ -48,15 +39,14 @@ pub struct History {
     lookup: Option<u32>,
     boot: Option<String>,
     sessions: Vec<Session>,
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<Box<str>, usize>,
     /// The last login that sshd's process with this id told of.
     by_pid: HashMap<u32, usize>,
-    offers: HashMap<u32, Vec<Offer>>,
-    waiting: usize,
+    offers: Offers,
     /// Lines that claim to be iam-ssh's or sshd's and are not.
     pub forged: u64,
-    /// Whether there was anything that could not be verified.
-    pub unverified: bool,
+    /// Those of them that have the form of a record, in a log that does not say who wrote it: a seal of another secret's is one, too.
+    pub unsealed: u64,
 }
 
 impl History {
@@ -71,10 +61,9 @@ impl History {
             sessions: Vec::new(),
             by_id: HashMap::new(),
             by_pid: HashMap::new(),
-            offers: HashMap::new(),
-            waiting: 0,
+            offers: Offers::default(),
             forged: 0,
-            unverified: false,
+            unsealed: 0,
         }
     }
 
@@ -85,11 +74,18 @@ impl History {
         verdict
     }
 
+    /// Looks at one entry of a log that is read beside a journal: of such a log, only records with a valid seal count.
+    pub fn take_sealed(&mut self, entry: &Entry<'_>) {
+        let text = String::from_utf8_lossy(entry.message);
+        if entry.identifier == IAM_SSH && is_record(entry.message) && self.is_sealed(&text) {
+            self.record(entry, &text);
+        }
+    }
+
     fn look(&mut self, entry: &Entry<'_>) -> Verdict {
-        let is_record = entry.message.starts_with(b"session opened ") || entry.message.starts_with(b"session closed ");
         let text = String::from_utf8_lossy(entry.message);
         if entry.identifier == IAM_SSH {
-            if is_record {
+            if is_record(entry.message) {
                 return self.record(entry, &text);
             }
             if let Some(offer) = sshd::offer(&text) {
@@ -101,8 +97,8 @@ impl History {
         let worth = match entry.sender {
             Sender::Journal { own: true, .. } if entry.uid == Some(0) => Worth::Verified,
             // Where sshd logs to a stream, its child has that stream, too.
-            Sender::Journal { .. } if entry.uid == Some(0) => Worth::Unverified,
-            Sender::Journal { .. } | Sender::Twisted => Worth::Forged,
+            Sender::Journal { .. } | Sender::Exported { .. } if entry.uid == Some(0) => Worth::Unverified,
+            Sender::Journal { .. } | Sender::Exported { .. } | Sender::Twisted => Worth::Forged,
             Sender::Doubted | Sender::Text => Worth::Unverified,
         };
         if let Some(accepted) = sshd::accepted(&text) {
@@ -110,53 +106,40 @@ impl History {
                 return Verdict::Forged;
             }
             self.login(entry, &accepted, worth == Worth::Verified);
-        } else if let Some(login) = sshd::closed(&text) {
+        } else if worth != Worth::Forged
+            && let Some(login) = sshd::closed(&text)
+        {
             self.end(entry, login, worth == Worth::Verified);
         }
         Verdict::Fine
     }
 
+    fn is_sealed(&self, text: &str) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.is_sealed(text))
+    }
+
     fn record(&mut self, entry: &Entry<'_>, text: &str) -> Verdict {
-        let is_sealed = self.secret.as_ref().is_some_and(|secret| secret.is_sealed(text));
         let worth = match entry.sender {
-            _ if is_sealed => Worth::Verified,
+            _ if self.is_sealed(text) => Worth::Verified,
             Sender::Journal { own: true, .. } if entry.uid == Some(0) => Worth::Verified,
+            Sender::Exported { own: true } if entry.uid == Some(0) => Worth::Unverified,
             Sender::Doubted | Sender::Text if self.secret.is_none() => Worth::Unverified,
             _ => Worth::Forged,
         };
-        let Some(record) = Record::parse(text).filter(|_| worth != Worth::Forged) else { return Verdict::Forged };
-        let verified = worth == Worth::Verified;
-        self.unverified |= !verified;
-        let (is_open, duration) = match record.what {
-            What::Opened => (true, None),
-            What::Closed { duration } => (false, duration),
-        };
-        let known = self.by_id.get(&record.id).and_then(|at| self.sessions.get_mut(*at));
-        if let Some(known) = known {
-            if verified && !known.verified {
-                *known = Session { duration, ..session(record, Source::Record, true) };
-            } else if verified || !known.verified {
-                known.duration = known.duration.or(duration);
-            } else {
-                return Verdict::Fine;
-            }
-            if !is_open {
-                known.state = State::Closed;
-            }
-            return Verdict::Fine;
+        let Some(record) = Record::parse(text) else { return Verdict::Forged };
+        if worth == Worth::Forged {
+            self.unsealed += u64::from(matches!(entry.sender, Sender::Doubted | Sender::Text));
+            return Verdict::Forged;
         }
-        self.by_id.insert(record.id.clone(), self.sessions.len());
-        let mut session = session(record, Source::Record, verified);
-        session.this_boot = self.this_boot(entry);
-        if !is_open {
-            // Its beginning is in an older log.
-            let millis = duration.and_then(|duration| i64::try_from(duration.as_millis()).ok()).unwrap_or_default();
-            session.record.at = session.record.at.saturating_sub(millis);
-            session.state = State::Closed;
-            session.duration = duration;
+        let told = records::told(record, worth == Worth::Verified, self.this_boot(entry));
+        let at = *self.by_id.entry(told.record.id.as_str().into()).or_insert(self.sessions.len());
+        match self.sessions.get_mut(at) {
+            Some(known) => records::add(known, told),
+            None => self.sessions.push(told),
         }
-        self.own(&mut session);
-        self.sessions.push(session);
+        if let Some(session) = self.sessions.get_mut(at) {
+            self.offers.own(session);
+        }
         Verdict::Fine
     }
 
@@ -191,10 +174,9 @@ impl History {
         {
             return;
         }
-        self.unverified |= !verified;
         let mut session = session(record, Source::Sshd, verified);
         session.this_boot = self.this_boot(entry);
-        self.own(&mut session);
+        self.offers.own(&mut session);
         self.by_pid.insert(pid, self.sessions.len());
         self.sessions.push(session);
     }
@@ -215,61 +197,14 @@ impl History {
     }
 
     fn offer(&mut self, entry: &Entry<'_>, offer: &sshd::Offer<'_>) {
+        let is_lookup = entry.uid.is_some_and(|uid| uid == 0 || Some(uid) == self.lookup);
         let verified = match entry.sender {
-            Sender::Journal { own: true, .. } => entry.uid.is_some_and(|uid| uid == 0 || Some(uid) == self.lookup),
+            Sender::Journal { own: true, .. } if is_lookup => true,
+            Sender::Exported { own: true } if is_lookup => false,
             Sender::Doubted | Sender::Text => false,
             _ => return,
         };
-        if !verified && matches!(entry.sender, Sender::Journal { .. }) {
-            return;
-        }
-        if self.waiting >= OFFERS {
-            self.forget(entry.time);
-        }
-        let is_word = |text: &&str| text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-        if ![offer.owner, offer.login, offer.principal, offer.key].iter().all(is_word) {
-            return;
-        }
-        let offers = self.offers.entry(offer.sshd_pid).or_default();
-        self.waiting += 1;
-        offers.push(Offer {
-            time: entry.time,
-            owner: offer.owner.to_owned(),
-            login: offer.login.to_owned(),
-            principal: offer.principal.to_owned(),
-            key: offer.key.to_owned(),
-            verified,
-        });
-    }
-
-    /// Forgets offers that no login can follow any more; where they are too many all the same, all of them.
-    fn forget(&mut self, now: i64) {
-        self.offers.retain(|_, offers| {
-            offers.retain(|offer| offer.time.saturating_add(NEAR) >= now);
-            !offers.is_empty()
-        });
-        self.waiting = self.offers.values().map(Vec::len).sum();
-        if self.waiting >= OFFERS / 2 {
-            self.offers.clear();
-            self.waiting = 0;
-        }
-    }
-
-    /// Gives a session without an owner the one that the lookup found for its key.
-    fn own(&self, session: &mut Session) {
-        let record = &mut session.record;
-        let (None, Some(key)) = (&record.owner, &record.key) else { return };
-        let offers = self.offers.get(&record.sshd_pid).map(Vec::as_slice).unwrap_or_default();
-        let offer = offers.iter().rev().find(|offer| {
-            let age = record.at.saturating_sub(offer.time);
-            (-SAME..=NEAR).contains(&age)
-                && offer.verified == session.verified
-                && (&offer.key, &offer.login) == (key, &record.login)
-        });
-        if let Some(offer) = offer {
-            record.owner = Some(offer.owner.clone());
-            record.principal = Some(offer.principal.clone());
-        }
+        self.offers.put(entry.time, offer, verified);
     }
 
     fn this_boot(&self, entry: &Entry<'_>) -> Option<bool> {
@@ -279,48 +214,57 @@ impl History {
 
     /// The sessions in the order in which they were opened, each connection once.
     #[must_use]
-    pub fn finish(self) -> Vec<Session> {
-        let mut sessions = self.sessions;
-        let (logins, mut records): (Vec<Session>, Vec<Session>) =
-            sessions.drain(..).partition(|session| session.source == Source::Sshd);
+    pub fn finish(mut self) -> Vec<Session> {
+        let mut sessions = std::mem::take(&mut self.sessions);
+        drop(self);
         // The last first: of one process id, only the last few are compared.
         let mut of_pid: HashMap<u32, Vec<usize>> = HashMap::new();
-        for (at, record) in records.iter().enumerate().rev() {
+        for (at, record) in sessions.iter().enumerate().rev().filter(|(_, session)| session.source == Source::Record) {
             of_pid.entry(record.record.sshd_pid).or_default().push(at);
         }
-        for login in logins {
+        let mut twins = vec![false; sessions.len()];
+        for (twin, at) in twins.iter_mut().zip(0..) {
+            let Some(login) = sessions.get(at).filter(|login| login.source == Source::Sshd) else { continue };
             let candidates = of_pid.get(&login.record.sshd_pid).into_iter().flatten().take(RECORDS);
-            let twin = candidates.copied().find(|at| records.get(*at).is_some_and(|record| is_same(record, &login)));
-            match twin.and_then(|at| records.get_mut(at)) {
-                Some(record) => complete(record, &login),
-                None => sessions.push(login),
+            let of = candidates.copied().find(|of| sessions.get(*of).is_some_and(|record| is_same(record, login)));
+            let Some(of) = of else { continue };
+            *twin = true;
+            if let Ok([record, login]) = sessions.get_disjoint_mut([of, at]) {
+                records::complete(record, login);
             }
         }
-        sessions.extend(records);
+        let mut twins = twins.into_iter();
+        sessions.retain(|_| twins.next() != Some(true));
         sessions.sort_by_key(|session| session.record.at);
         sessions
     }
 }
 
-/// What only sshd tells of a connection that has a record.
-fn complete(record: &mut Session, login: &Session) {
-    record.record.port = record.record.port.or(login.record.port);
-    if record.state == State::Unknown && login.state == State::Closed {
-        record.state = State::Closed;
-        record.duration = login.duration;
-    }
+fn is_record(message: &[u8]) -> bool {
+    ["session opened ", "session closed ", "session revoked "].iter().any(|known| message.starts_with(known.as_bytes()))
 }
 
 fn session(record: Record, source: Source, verified: bool) -> Session {
-    Session { record, duration: None, state: State::Unknown, source, verified, this_boot: None }
+    Session {
+        record,
+        begin: Begin::Logged,
+        duration: None,
+        state: State::Unknown,
+        revoked: false,
+        source,
+        verified,
+        this_boot: None,
+    }
 }
 
 /// Whether a record and a login that sshd told of are about one connection. sshd before 8.0 tells PAM no port, and perhaps a name.
 fn is_same(record: &Session, login: &Session) -> bool {
     let (one, other) = (&record.record, &login.record);
-    let place = one.port.is_none() || (one.port == other.port && one.address == other.address);
-    place
-        && one.at.abs_diff(other.at) <= NEAR.unsigned_abs()
+    let is_place = one.port == other.port && one.address == other.address;
+    let is_near = one.at.abs_diff(other.at) <= NEAR.unsigned_abs();
+    // What is known is only that it was open before.
+    let is_before = record.begin == Begin::Unknown && is_place && other.at <= one.at.saturating_add(SAME);
+    ((is_near && (one.port.is_none() || is_place)) || is_before)
         && one.login == other.login
         && (record.verified || !login.verified)
 }

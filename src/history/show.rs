@@ -1,66 +1,76 @@
 //! Sessions and forged lines as people and programs read them: a table, or one JSON object a line. Printable ASCII only. Pure.
 
 use super::stamp::utc;
-use super::{Entry, Session, Source, State};
-use crate::record::UNKNOWN;
+use super::{Begin, Entry, Session, Source, State};
+use crate::record::{NONE, UNKNOWN};
 use iam_ssh_core::text::escape;
 use serde::Serialize;
 use std::time::Duration;
 
+/// Widest cell of a table, where anybody may have chosen its text.
+const WIDEST: usize = 64;
 /// Longest form of a forged line.
 const LONGEST: usize = 1000;
 
-/// Rows of a table, aligned: every column but the last is as wide as its widest cell.
-#[must_use]
-pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+/// Rows of a table, aligned, line by line: every column but the last is as wide as its widest cell.
+fn table<'a, const N: usize>(
+    header: [&str; N],
+    sessions: &'a [Session],
+    row: fn(&Session) -> [String; N],
+) -> impl Iterator<Item = String> + use<'a, N> {
     let mut widths = header.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+    for session in sessions {
+        for (width, cell) in widths.iter_mut().zip(row(session)) {
             *width = (*width).max(cell.len());
         }
     }
-    let mut text = String::new();
-    for row in std::iter::once(&header.map(str::to_owned)).chain(rows) {
+    let line = move |row: [String; N]| {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text += cells.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    let header = line(header.map(str::to_owned));
+    std::iter::once(header).chain(sessions.iter().map(move |session| line(row(session))))
 }
 
 /// `iam-ssh log` as a table.
-#[must_use]
-pub fn log(sessions: &[Session]) -> String {
-    let rows: Vec<[String; 6]> = sessions
-        .iter()
-        .map(|session| {
-            let record = &session.record;
-            [utc(record.at), owner(session), record.login.clone(), address(session), length(session), how(session)]
-        })
-        .collect();
-    table(["TIME", "OWNER", "LOGIN", "ADDRESS", "DURATION", "HOW"], &rows)
+pub fn log(sessions: &[Session]) -> impl Iterator<Item = String> {
+    table(["TIME", "OWNER", "LOGIN", "ADDRESS", "DURATION", "HOW"], sessions, |session| {
+        [time(session), owner(session), login(session), address(session), length(session), how(session)]
+    })
 }
 
 /// `iam-ssh who` as a table.
-#[must_use]
-pub fn who(sessions: &[Session]) -> String {
-    let rows: Vec<[String; 5]> = sessions
-        .iter()
-        .map(|session| {
-            let key = session.record.key.clone().unwrap_or_else(|| "none".to_owned());
-            [owner(session), session.record.login.clone(), address(session), utc(session.record.at), key]
-        })
-        .collect();
-    table(["OWNER", "LOGIN", "ADDRESS", "SINCE", "KEY"], &rows)
+pub fn who(sessions: &[Session]) -> impl Iterator<Item = String> {
+    table(["OWNER", "LOGIN", "ADDRESS", "SINCE", "KEY"], sessions, |session| {
+        let key = cell(session, session.record.key.as_deref().unwrap_or(NONE));
+        [owner(session), login(session), address(session), time(session), key]
+    })
+}
+
+/// A text as long as a table bears it: what root did not seal is as long as somebody likes.
+fn cell(session: &Session, text: &str) -> String {
+    let is_ours = session.verified && session.source == Source::Record;
+    match text.get(..WIDEST - 3) {
+        Some(beginning) if text.len() > WIDEST && !is_ours => format!("{beginning}..."),
+        _ => text.to_owned(),
+    }
+}
+
+fn time(session: &Session) -> String {
+    if session.begin == Begin::Unknown { UNKNOWN.to_owned() } else { utc(session.record.at) }
 }
 
 fn owner(session: &Session) -> String {
-    let owner = session.record.owner.as_deref().unwrap_or(UNKNOWN);
+    let owner = cell(session, session.record.owner.as_deref().unwrap_or(UNKNOWN));
     format!("{owner}{}", if session.verified { "" } else { "?" })
 }
 
+fn login(session: &Session) -> String {
+    cell(session, &session.record.login)
+}
+
 fn address(session: &Session) -> String {
-    session.record.address.clone().unwrap_or_else(|| UNKNOWN.to_owned())
+    cell(session, session.record.address.as_deref().unwrap_or(UNKNOWN))
 }
 
 fn length(session: &Session) -> String {
@@ -86,12 +96,16 @@ fn short(duration: Duration) -> String {
 
 fn how(session: &Session) -> String {
     let record = &session.record;
-    let mut how = record.method.clone();
+    let mut how = cell(session, &record.method);
     for part in [&record.key_type, &record.principal].into_iter().flatten() {
-        how += &format!(" {part}");
+        how += &format!(" {}", cell(session, part));
     }
-    if let Some(certificate) = &record.certificate {
-        how += &format!(" certificate={} authority={}", certificate.id, certificate.authority);
+    if let Some(known) = &record.certificate {
+        let (id, authority) = (cell(session, &known.id), cell(session, &known.authority));
+        how += &format!(" certificate={id} authority={authority}");
+    }
+    if session.revoked {
+        how += " revoked";
     }
     how
 }
@@ -99,7 +113,7 @@ fn how(session: &Session) -> String {
 /// A session as JSON; the names are in iam-ssh(1).
 #[derive(Serialize)]
 struct Json<'a> {
-    time: String,
+    time: Option<String>,
     owner: Option<&'a str>,
     login: &'a str,
     address: Option<&'a str>,
@@ -120,18 +134,18 @@ struct Json<'a> {
 }
 
 /// Sessions as JSON, one object a line.
-#[must_use]
-pub fn json(sessions: &[Session]) -> String {
+pub fn json(sessions: &[Session]) -> impl Iterator<Item = String> {
     let line = |session: &Session| {
         let record = &session.record;
         line(&Json {
-            time: utc(record.at),
+            time: (session.begin != Begin::Unknown).then(|| utc(record.at)),
             owner: record.owner.as_deref(),
             login: &record.login,
             address: record.address.as_deref(),
             port: record.port,
             state: match session.state {
                 State::Active => "active",
+                _ if session.revoked => "revoked",
                 State::Closed => "closed",
                 State::Lost => "lost",
                 State::Unknown => UNKNOWN,
@@ -153,7 +167,7 @@ pub fn json(sessions: &[Session]) -> String {
             verified: session.verified,
         })
     };
-    sessions.iter().map(line).collect()
+    sessions.iter().map(line)
 }
 
 /// A forged line as JSON.
@@ -205,8 +219,10 @@ mod tests {
     fn session() -> Session {
         Session {
             record: record(),
+            begin: Begin::Logged,
             duration: Some(Duration::from_millis(61_500)),
             state: State::Closed,
+            revoked: false,
             source: Source::Record,
             verified: true,
             this_boot: None,
@@ -223,17 +239,17 @@ mod tests {
         other.state = State::Active;
         other.verified = false;
         assert_eq!(
-            log(&[session(), other.clone()]),
+            log(&[session(), other.clone()]).collect::<String>(),
             "TIME                  OWNER             LOGIN     ADDRESS      DURATION  HOW\n\
              2026-11-18T11:06:40Z  john@example.org  ec2-user  203.0.113.7  1m01s     publickey ssh-ed25519 groups/Administrators\n\
              2026-11-18T11:06:40Z  unknown?          ec2-user  unknown      active    publickey ssh-ed25519 certificate=joe authority=SHA256:x\n"
         );
         assert_eq!(
-            who(&[other]),
+            who(&[other]).collect::<String>(),
             "OWNER     LOGIN     ADDRESS  SINCE                 KEY\n\
              unknown?  ec2-user  unknown  2026-11-18T11:06:40Z  SHA256:abc\n"
         );
-        assert_eq!(log(&[]), "TIME  OWNER  LOGIN  ADDRESS  DURATION  HOW\n");
+        assert_eq!(log(&[]).collect::<String>(), "TIME  OWNER  LOGIN  ADDRESS  DURATION  HOW\n");
     }
 
     #[test]
@@ -258,7 +274,7 @@ mod tests {
             \"key_type\":\"ssh-ed25519\",\"key\":\"SHA256:abc\",\"principal\":\"groups/Administrators\",\"certificate\":null,\
             \"authority\":null,\"sshd_pid\":1765,\"audit_session\":5,\"id\":\"19a2b-1765\",\"source\":\"session-audit\",\
             \"verified\":true}\n";
-        assert_eq!(json(&[session()]), expected);
+        assert_eq!(json(&[session()]).collect::<String>(), expected);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Where logs are: the journal, or syslog's files with those that were rotated away, or what somebody names.
+//! Where logs are: the journal, syslog's files with those that were rotated away, or what somebody names.
 
 use super::export::{self, Export};
 use super::lines::Lines;
@@ -7,10 +7,10 @@ use super::unpack::{self, Opened};
 use super::{Entry, text};
 use crate::booted;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// journald's socket for what syslog(3) sends.
 const JOURNALD: &str = "/run/systemd/journal/dev-log";
@@ -18,6 +18,9 @@ const JOURNALCTL: &str = "journalctl";
 /// Where syslog daemons put what is about logins: Debian's name, and Red Hat's.
 const FOLDER: &str = "/var/log";
 const FILES: [&str; 2] = ["auth.log", "secure"];
+/// Where journald puts its files, in a folder that is named by the machine's id; what is kept, and what is in memory.
+const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+const MACHINE_ID: &str = "/etc/machine-id";
 /// How a file of journald's own begins.
 const JOURNAL_FILE: &[u8] = b"LPKSHHRH";
 /// A child opened before what it was asked for began, in seconds.
@@ -52,13 +55,33 @@ impl Log {
     }
 }
 
-/// This machine's own logs, oldest first.
+/// How a log was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many entries could not be read.
+    pub broken: u64,
+    /// Whether there was nothing in it, or something that is an entry of a log.
+    pub recognised: bool,
+}
+
+/// Whether this machine has a journal, as far as this user can tell.
 #[must_use]
-pub fn own() -> Vec<Log> {
+pub fn has_journal() -> bool {
     let exists = |program: &str| unpack::PATH.split(':').any(|folder| Path::new(folder).join(program).exists());
-    if booted::has_systemd() && Path::new(JOURNALD).exists() && exists(JOURNALCTL) {
-        return vec![Log::Journal];
-    }
+    booted::seems_to_have_systemd() && Path::new(JOURNALD).exists() && exists(JOURNALCTL)
+}
+
+/// Whether this user may read all of the journal: others see their own entries in it, and nothing says that there are more.
+#[must_use]
+pub fn may_read_journal() -> bool {
+    let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
+    let file = |folder: &str| Path::new(folder).join(machine.trim()).join("system.journal");
+    JOURNALS.iter().any(|folder| File::open(file(folder)).is_ok())
+}
+
+/// This machine's text logs, oldest first.
+#[must_use]
+pub fn texts() -> Vec<Log> {
     let names: Vec<String> = std::fs::read_dir(FOLDER)
         .into_iter()
         .flatten()
@@ -66,6 +89,18 @@ pub fn own() -> Vec<Log> {
         .collect();
     let files = FILES.iter().flat_map(|file| rotated(file, &names));
     files.map(|name| Log::File(Path::new(FOLDER).join(name))).collect()
+}
+
+/// Whether a log was written last so long before `since` that nothing in it is of interest.
+#[must_use]
+pub fn is_past(log: &Log, since: i64) -> bool {
+    let Log::File(path) = log else { return false };
+    let written = std::fs::metadata(path).ok().and_then(|meta| millis(meta.modified().ok()?));
+    written.is_some_and(|written| written < since.saturating_sub(MARGIN * 1000))
+}
+
+fn millis(at: SystemTime) -> Option<i64> {
+    i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// Of these names those of `file` and of what it was before, oldest first: `secure-20261101`, `auth.log.2.gz`, `auth.log`.
@@ -90,7 +125,7 @@ fn rotated(file: &str, names: &[String]) -> Vec<String> {
 }
 
 /// Hands every entry of a log that may tell of a login to `each`, until that says `false`; of the journal those since `since`, in
-/// milliseconds since 1970 UTC, and some before. Returns how many entries could not be read.
+/// milliseconds since 1970 UTC, and some before.
 ///
 /// # Errors
 /// Where the log cannot be read, or not to its end.
@@ -99,48 +134,60 @@ pub fn read(
     since: Option<i64>,
     now: i64,
     zone: Zone<'_>,
-    mut each: impl FnMut(&Entry<'_>) -> bool,
-) -> io::Result<u64> {
+    each: impl FnMut(&Entry<'_>) -> bool,
+) -> io::Result<Outcome> {
     let (opened, newest) = match log {
         Log::Journal => (journal(since)?, now),
         Log::Input => (unpack::open(File::from(io::stdin().as_fd().try_clone_to_owned()?))?, now),
         Log::File(path) => {
             let file = File::open(path)?;
             let meta = file.metadata()?;
-            let changed = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let changed = changed.and_then(|at| i64::try_from(at.as_millis()).ok()).filter(|_| meta.is_file());
+            let changed = meta.modified().ok().and_then(millis).filter(|_| meta.is_file());
             (unpack::open(file)?, changed.unwrap_or(now))
         }
     };
-    let mut lines = Lines::new(opened);
+    let (outcome, ended) = entries(opened, *log == Log::Journal, newest, zone, each)?;
+    if let Some(mut ended) = ended {
+        ended.finish()?;
+    }
+    Ok(outcome)
+}
+
+/// Hands every entry that may tell of a login to `each`, until that says `false`: of journalctl's own export, or of
+/// whatever else it is by its content, which was written last at `newest`. Returns also what was read from, if all of
+/// it was.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn entries<R: Read>(
+    from: R,
+    is_journal: bool,
+    newest: i64,
+    zone: Zone<'_>,
+    mut each: impl FnMut(&Entry<'_>) -> bool,
+) -> io::Result<(Outcome, Option<R>)> {
+    let mut stopped = false;
+    let each = |entry: &Entry<'_>| {
+        stopped = !each(entry);
+        !stopped
+    };
+    let mut lines = Lines::new(from);
     let beginning = lines.peek(JOURNAL_FILE.len())?;
     if beginning.starts_with(JOURNAL_FILE) {
         return Err(io::Error::other(
             "it is a file of journald's own: name what `journalctl -o export --file` makes of it",
         ));
     }
-    if beginning.starts_with(export::BEGINNING) {
-        let mut export = Export::new(lines);
-        let mut stopped = false;
-        export.each(|entry| {
-            stopped = !each(entry);
-            !stopped
-        })?;
-        let broken = export.broken;
-        if !stopped {
-            export.into_lines().into_inner().finish()?;
-        }
-        return Ok(broken);
-    }
-    let mut stopped = false;
-    let endless = text::each(&mut lines, newest, zone, |entry| {
-        stopped = !each(entry);
-        !stopped
-    })?;
-    if !stopped {
-        lines.into_inner().finish()?;
-    }
-    Ok(endless)
+    let is_empty = beginning.is_empty();
+    let (mut outcome, lines) = if beginning.starts_with(export::BEGINNING) {
+        let mut export = Export::new(lines, !is_journal);
+        export.each(each)?;
+        (Outcome { broken: export.broken, recognised: export.whole > 0 }, export.into_lines())
+    } else {
+        (text::each(&mut lines, newest, zone, each)?, lines)
+    };
+    outcome.recognised |= is_empty;
+    Ok((outcome, (!stopped).then(|| lines.into_inner())))
 }
 
 fn journal(since: Option<i64>) -> io::Result<Opened> {
@@ -168,5 +215,17 @@ mod tests {
             of("secure", names),
             "secure.1 secure-20261101.gz secure-20261108 secure-20261115-1763200000.xz secure"
         );
+    }
+
+    #[test]
+    fn a_log_that_ended_long_before_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth.log.1");
+        let file = File::create(&path).unwrap();
+        file.set_modified(UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000)).unwrap();
+        for (later, expected) in [(-MARGIN, false), (0, false), (MARGIN, false), (MARGIN + 1, true)] {
+            assert_eq!(is_past(&Log::File(path.clone()), (1_795_000_000 + later) * 1000), expected, "{later}");
+        }
+        assert!(!is_past(&Log::File(dir.path().join("missing")), 0), "reading it says what is wrong");
     }
 }

@@ -2,6 +2,7 @@
 //! sent it: everybody who can write to the log socket chooses all but the time stamp.
 
 use super::lines::{Line, Lines};
+use super::sources::Outcome;
 use super::stamp::{self, Zone};
 use super::{Entry, Sender, is_ours, is_telling};
 use std::io::{self, Read};
@@ -10,7 +11,7 @@ use std::io::{self, Read};
 const OLD_STAMP: usize = 16;
 
 /// Hands every entry of interest to `each`, until that says `false`; `newest` is when the file was written last, in milliseconds since
-/// 1970 UTC. Returns how many lines were left out because they have no end.
+/// 1970 UTC. Lines that have no end are left out, and counted as broken; a line that begins with a time stamp is one of a log.
 ///
 /// # Errors
 /// Where it cannot be read.
@@ -19,18 +20,19 @@ pub(super) fn each(
     newest: i64,
     zone: Zone<'_>,
     mut each: impl FnMut(&Entry<'_>) -> bool,
-) -> io::Result<u64> {
-    let mut endless = 0;
+) -> io::Result<Outcome> {
+    let mut outcome = Outcome { broken: 0, recognised: false };
     while let Some(line) = lines.line()? {
+        outcome.recognised = outcome.recognised || stamp::syslog(line.bytes, newest, zone).is_some();
         if line.cut {
-            endless += 1;
+            outcome.broken += 1;
         } else if let Some(entry) = entry(line, newest, zone)
             && !each(&entry)
         {
             break;
         }
     }
-    Ok(endless)
+    Ok(outcome)
 }
 
 fn entry<'a>(line: Line<'a>, newest: i64, zone: Zone<'_>) -> Option<Entry<'a>> {
@@ -113,7 +115,8 @@ mod tests {
             count += 1;
             true
         };
-        assert_eq!(each(&mut Lines::new(log.as_bytes()), 1_795_000_000_000, &|_| 0, take).unwrap(), 1);
+        let outcome = each(&mut Lines::new(log.as_bytes()), 1_795_000_000_000, &|_| 0, take).unwrap();
+        assert_eq!(outcome, Outcome { broken: 1, recognised: true });
         assert_eq!(count, 2);
     }
 

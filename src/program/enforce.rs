@@ -8,7 +8,7 @@ use super::authorized_keys::FETCH;
 use super::fetch::REFRESH;
 use super::session_audit;
 use crate::audit::syslog::Syslog;
-use crate::audit::{Event, MAX_LINE, Severity, TAG};
+use crate::audit::{Event, MAX_LINE, TAG};
 use crate::cache::store::{self, Store};
 use crate::clock::Moment;
 use crate::config::{Config, load};
@@ -26,28 +26,48 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long sshd may take to end a connection.
+/// How long sshd may take to end connections.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks whether it has.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Refreshes the cache, and ends what was revoked.
 pub(super) fn run() -> Exit {
+    let failed = |text: String| {
+        let _ = writeln!(io::stderr(), "iam-ssh: {text}");
+        Syslog::new(TAG).send(&Event::warning(text));
+        Exit::Failed
+    };
     match enforce() {
         Ok(report) => {
-            let _ = writeln!(io::stdout(), "iam-ssh: {report}");
-            Exit::Ok
+            let Report { ours, ended, left, unreadable } = report;
+            let _ =
+                writeln!(io::stdout(), "iam-ssh: connections by keys of iam-ssh: {ours}; revoked and ended: {ended}");
+            match (left, unreadable) {
+                (0, 0) => Exit::Ok,
+                (0, _) => {
+                    failed(format!("{unreadable} connections were left alone: what was noted of them cannot be read"))
+                }
+                _ => failed(format!("{left} revoked connections could not be ended")),
+            }
         }
-        Err(why) => {
-            let text = format!("no connection was ended: {why}");
-            let _ = writeln!(io::stderr(), "iam-ssh: {text}");
-            Syslog::new(TAG).send(&Event::warning(text));
-            Exit::Failed
-        }
+        Err(why) => failed(format!("no connection was ended: {why}")),
     }
 }
 
-fn enforce() -> Result<String, String> {
+/// What was done.
+struct Report {
+    /// Connections that the lookup let in.
+    ours: usize,
+    /// Of them, revoked and ended.
+    ended: usize,
+    /// Of them, revoked and not ended.
+    left: usize,
+    /// Connections of which nothing is known.
+    unreadable: usize,
+}
+
+fn enforce() -> Result<Report, String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("only root can end other people's connections".to_owned());
     }
@@ -56,9 +76,9 @@ fn enforce() -> Result<String, String> {
         return Err("no bucket is configured".to_owned());
     }
     // Read before asking: who logs in from now on was let in by what is asked for now, or by something as new.
-    let open = match Sessions::open() {
-        Ok(sessions) => sessions.all(),
-        Err(TrustError::Missing(_)) => Vec::new(),
+    let (open, unreadable) = match Sessions::open() {
+        Ok(sessions) => (sessions.all(), sessions.unreadable()),
+        Err(TrustError::Missing(_)) => (Vec::new(), 0),
         Err(error) => return Err(error.to_string()),
     };
     let started = Moment::now();
@@ -76,12 +96,12 @@ fn enforce() -> Result<String, String> {
             revoked.push(*open);
         }
     }
-    let ended = revoked.into_iter().filter(|open| end(open)).count();
+    let ended = end(&revoked);
     if let Ok(sessions) = Sessions::open() {
         // A login of root's has no process that would see its end.
         session_audit::record_lost(&sessions);
     }
-    Ok(format!("{} connections are open by keys of iam-ssh; {ended} were revoked and ended", ours.len()))
+    Ok(Report { ours: ours.len(), ended, left: revoked.len() - ended, unreadable })
 }
 
 /// What is allowed now, completely.
@@ -110,9 +130,12 @@ impl<'a> Picture<'a> {
     fn is_revoked(&mut self, open: &Open) -> Result<bool, String> {
         let record = &open.record;
         let key = open.key.as_deref().and_then(|key| PublicKey::from_openssh(key).ok());
-        // Of a login user who has no table any more nothing is asked, so nothing is known.
+        if key.is_none() {
+            return Ok(false);
+        }
         let question = lookup::question(self.config, &record.login, key.as_ref(), self.now, Trust::ROOT);
-        let (Some(_), Some((question, problems))) = (&key, question) else { return Ok(false) };
+        // A login user who has no table any more has no principal.
+        let Some((question, problems)) = question else { return Ok(true) };
         if let Some(problem) = problems.first() {
             return Err(problem.line(MAX_LINE));
         }
@@ -125,23 +148,47 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Ends a connection; whether it is ended. Whoever was let in does not notice more than a line that breaks.
-fn end(open: &Open) -> bool {
-    let record = &open.record;
-    let Ok(pid) = i32::try_from(record.sshd_pid) else { return false };
-    // Looked at again at the last moment: a process id that is given anew in between would be somebody else's.
-    if !open.is_alive() || process::is_sshd(record.sshd_pid) == Some(false) {
-        return false;
+/// Ends connections; how many of them. Whoever was let in does not notice more than a line that breaks.
+fn end(revoked: &[&Open]) -> usize {
+    // First all, then the waiting: somebody who makes theirs wait must not protect the others.
+    signal(revoked, Signal::SIGHUP, |open| vec![open.record.sshd_pid]);
+    if !wait(revoked) {
+        // A session can stop the process of sshd's that runs as its user. Its end is what the other one waits for.
+        signal(revoked, Signal::SIGKILL, |open| process::children(open.record.sshd_pid));
+        if !wait(revoked) {
+            signal(revoked, Signal::SIGKILL, |open| vec![open.record.sshd_pid]);
+            wait(revoked);
+        }
     }
-    let sent = kill(Pid::from_raw(pid), Signal::SIGHUP);
+    for open in revoked {
+        session_audit::record_revoked(open.record.clone());
+    }
+    revoked.iter().filter(|open| !open.is_alive()).count()
+}
+
+/// Sends a signal to processes of each connection that is still open, if they are sshd's.
+fn signal(revoked: &[&Open], signal: Signal, which: impl Fn(&Open) -> Vec<u32>) {
+    for open in revoked {
+        for pid in which(open) {
+            // Looked at again at the last moment: a process id that is given anew in between would be somebody else's.
+            if open.is_alive()
+                && process::is_sshd(pid) != Some(false)
+                && let Ok(pid) = i32::try_from(pid)
+            {
+                let _ = kill(Pid::from_raw(pid), signal);
+            }
+        }
+    }
+}
+
+/// Waits until all are ended; whether they are.
+fn wait(revoked: &[&Open]) -> bool {
     let until = Instant::now() + PATIENCE;
-    while sent.is_ok() && open.is_alive() && Instant::now() < until {
+    while revoked.iter().any(|open| open.is_alive()) {
+        if Instant::now() >= until {
+            return false;
+        }
         std::thread::sleep(PAUSE);
     }
-    let is_ended = !open.is_alive();
-    let what = if is_ended { "session revoked" } else { "session revoked, but it goes on:" };
-    let fields: Vec<String> = record.fields().iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let severity = if is_ended { Severity::Notice } else { Severity::Error };
-    Syslog::new(TAG).send(&Event::Problem { severity, text: format!("{what} {}", fields.join(" ")) });
-    is_ended
+    true
 }

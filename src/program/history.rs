@@ -1,15 +1,17 @@
 //! `iam-ssh log`: who logged in. It reads logs, and the secret behind the seals where it may; it changes nothing.
 
+mod live;
+mod notes;
+
 use super::commands::Query;
-use crate::booted;
 use crate::clock::Moment;
 use crate::exit::Exit;
-use crate::history::sources::{self, Log};
-use crate::history::{Entry, History, Session, Source, State, Verdict, show, stamp};
-use crate::process;
+use crate::history::sources::{self, Log, Outcome};
+use crate::history::{Entry, History, Session, State, Verdict, show, stamp};
 use crate::record::{UNKNOWN, secret, word};
 use crate::trusted::Trust;
 use iam_ssh_core::text::escape;
+use notes::{Notes, say};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,15 +19,24 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// Belongs to the lookup's own user.
 const CACHE: &str = crate::cache::store::DIRECTORY;
-/// How much later than its process a login may seem to be logged, and how much earlier, in milliseconds: clocks are rounded.
-const ROUNDED: i64 = 2000;
+
+/// What is asked of the logs.
+pub(super) struct Asked<'a> {
+    /// Files to read instead of this machine's logs.
+    pub(super) files: &'a [String],
+    /// Nothing before this is of interest.
+    pub(super) since: Option<i64>,
+    /// Only what is open now is of interest.
+    pub(super) active: bool,
+}
 
 /// What the logs say.
 pub(super) struct Found {
     /// Every session, oldest first.
     pub(super) sessions: Vec<Session>,
     /// Whether every log was read to its end.
-    pub(super) whole: bool,
+    whole: bool,
+    notes: Notes,
 }
 
 /// Runs it.
@@ -47,117 +58,115 @@ pub(super) fn run(query: &Query) -> Exit {
         say("`--active` is about this machine now, so it does not go with `--file`");
         return Exit::Usage;
     }
-    let found = if query.forged {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let list = |entry: &Entry<'_>| {
-            let in_time = since.is_none_or(|since| entry.time >= since);
-            !in_time || out.write_all(show::forged(entry, query.json).as_bytes()).is_ok()
-        };
-        let found = find(&query.files, since, &now, Some(list));
-        let _ = out.flush();
-        return found.map_or(Exit::Failed, |found| exit(found.whole));
-    } else {
-        find(&query.files, since, &now, None::<fn(&Entry<'_>) -> bool>)
-    };
-    let Some(Found { mut sessions, whole }) = found else { return Exit::Failed };
+    if query.forged && (query.active || query.owner.is_some() || query.login.is_some()) {
+        say(
+            "`--forged` is about lines and not about sessions, so of what chooses sessions it goes with `--since` only",
+        );
+        return Exit::Usage;
+    }
+    let asked = Asked { files: &query.files, since, active: query.active };
+    if query.forged {
+        return list_forged(&asked, &now, query.json);
+    }
+    let Some(mut found) = find(&asked, &now, None::<fn(&Entry<'_>) -> bool>) else { return Exit::Failed };
     // As they stand in a line.
     let login = query.login.as_deref().map(|login| word(login, usize::MAX));
     let owner = query.owner.as_deref().map(|owner| word(owner, usize::MAX));
-    sessions.retain(|session| {
+    found.sessions.retain(|session| {
         let record = &session.record;
         since.is_none_or(|since| record.at >= since)
             && login.as_ref().is_none_or(|login| *login == record.login)
             && owner.as_ref().is_none_or(|owner| owner == record.owner.as_deref().unwrap_or(UNKNOWN))
             && (!query.active || session.state == State::Active)
     });
-    match print(&if query.json { show::json(&sessions) } else { show::log(&sessions) }) {
-        Exit::Ok => exit(whole),
-        failed => failed,
-    }
+    print(&found, query.json, show::log)
 }
 
-/// Reads this machine's logs, or these files instead. What claims to be a record and is none goes to `forged`, until that says
-/// `false`. What could not be read or verified is said. `None` where there is nothing to read.
+fn list_forged(asked: &Asked<'_>, now: &Moment, json: bool) -> Exit {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let list = |entry: &Entry<'_>| {
+        let in_time = asked.since.is_none_or(|since| entry.time >= since);
+        !in_time || out.write_all(show::forged(entry, json).as_bytes()).is_ok()
+    };
+    let found = find(asked, now, Some(list));
+    let _ = out.flush();
+    found.map_or(Exit::Failed, |found| exit(found.whole))
+}
+
+/// Reads this machine's logs, or files instead. What claims to be a record and is none goes to `forged`, until that says
+/// `false`. What could not be read is said. `None` where there is nothing to read, or what is asked for cannot be told.
 pub(super) fn find(
-    files: &[String],
-    since: Option<i64>,
+    asked: &Asked<'_>,
     now: &Moment,
     mut forged: Option<impl FnMut(&Entry<'_>) -> bool>,
 ) -> Option<Found> {
-    let logs: Vec<Log> =
-        if files.is_empty() { sources::own() } else { files.iter().map(|name| Log::named(name)).collect() };
-    if logs.is_empty() {
+    if let Some(why) = live::blindness().filter(|_| asked.active) {
+        say(why);
+        return None;
+    }
+    let own = asked.files.is_empty();
+    let has_journal = own && sources::has_journal();
+    let logs = match (own, has_journal) {
+        (false, _) => asked.files.iter().map(|name| Log::named(name)).collect(),
+        (true, true) => vec![Log::Journal],
+        (true, false) => sources::texts(),
+    };
+    let noted = if own { live::noted() } else { None };
+    // Of what is open now, a log that cannot be read has only what the notes do not.
+    let needs_logs = !asked.active || noted.is_none();
+    if logs.is_empty() && needs_logs {
         say("there is no journal here and no /var/log/auth.log or /var/log/secure; name a log with `--file`");
         return None;
     }
+    let since = if asked.active { asked.since.max(Some(live::oldest(now))) } else { asked.since };
     let secret = secret::read(Path::new(secret::DIRECTORY), Trust::ROOT);
     let has_secret = secret.is_some();
     let lookup = std::fs::metadata(CACHE).ok().map(|meta| meta.uid());
     let boot = now.boot.as_ref().map(|boot| boot.id.replace('-', ""));
     let mut history = History::new(secret, lookup, boot);
     let (mut whole, mut broken) = (true, 0);
-    for log in &logs {
+    let mut note = |log: &Log, read: io::Result<Outcome>| {
+        let wrong = match read {
+            Ok(outcome) => {
+                broken += outcome.broken;
+                (!own && !outcome.recognised).then(|| {
+                    "it is not recognised: neither `journalctl -o export` nor syslog's text, which has a time stamp, the host and \
+                     the program before each message"
+                        .to_owned()
+                })
+            }
+            Err(error) => Some(format!("cannot be read, or not to its end: {error}")),
+        };
+        if let Some(wrong) = wrong {
+            whole &= !needs_logs;
+            say(&escape(format!("{}: {wrong}", log.name()).as_bytes(), 500));
+        }
+    };
+    let is_of_interest = |log: &&Log| !own || since.is_none_or(|since| !sources::is_past(log, since));
+    for log in logs.iter().filter(is_of_interest) {
         let read = sources::read(log, since, now.wall, &zone, |entry| {
             history.take(entry) == Verdict::Fine || forged.as_mut().is_none_or(|forged| forged(entry))
         });
-        match read {
-            Ok(count) => broken += count,
-            Err(error) => {
-                whole = false;
-                let error = escape(format!("{}: {error}", log.name()).as_bytes(), 500);
-                say(&format!("cannot be read, or not to its end: {error}"));
-            }
-        }
+        note(log, read);
     }
-    notes(&history, broken, has_secret, forged.is_some(), files.is_empty());
-    let live = files.is_empty() && booted::is_running_from_here();
+    // What the journal does not have any more. The rest of it anybody could have written, and the journal says who did.
+    let beside = if has_journal && has_secret { sources::texts() } else { Vec::new() };
+    for log in beside.iter().filter(is_of_interest) {
+        let read = sources::read(log, since, now.wall, &zone, |entry| {
+            history.take_sealed(entry);
+            true
+        });
+        note(log, read);
+    }
+    let is_partial = own && has_journal && !nix::unistd::geteuid().is_root() && !sources::may_read_journal();
+    let notes = Notes { own, has_secret, is_partial };
+    notes.broken(broken);
+    notes.forged(&history, forged.is_some());
     let mut sessions = history.finish();
-    for session in sessions.iter_mut().filter(|session| live && session.state == State::Unknown) {
-        session.state = match session.source {
-            _ if is_alive(session, now) => State::Active,
-            Source::Record => State::Lost,
-            Source::Sshd => State::Closed,
-        };
+    if own && live::sees_processes() {
+        live::settle(&mut sessions, noted.unwrap_or_default(), |session| live::is_alive(session, now));
     }
-    Some(Found { sessions, whole })
-}
-
-/// What a reader has to know beside the sessions.
-fn notes(history: &History, broken: u64, has_secret: bool, listed: bool, own: bool) {
-    if broken > 0 {
-        say(&format!("{broken} {} broken, and left out", if broken == 1 { "entry is" } else { "entries are" }));
-    }
-    if history.forged > 0 && !listed {
-        let (lines, show) = match history.forged {
-            1 => ("1 line claims to be iam-ssh's or sshd's record and is not".to_owned(), "it"),
-            count => (format!("{count} lines claim to be iam-ssh's or sshd's record and are not"), "them"),
-        };
-        let other = if own { "" } else { " (the records of another machine look like that, too, outside its journal)" };
-        say(&format!("{lines}; --forged shows {show}{other}"));
-    }
-    if history.unverified {
-        let why = match (has_secret, nix::unistd::geteuid().is_root()) {
-            (true, _) => "the log does not say who wrote sshd's lines",
-            (false, true) => "there is no secret here to verify it with",
-            (false, false) => "only root can verify it",
-        };
-        say(&format!("what is marked with ? could have been written by any user of its machine: {why}"));
-    } else if own && !nix::unistd::geteuid().is_root() {
-        say("only what this user may read of the log is shown; root sees all");
-    }
-}
-
-/// Whether sshd's process for the session still runs, and is not another one with the same number.
-fn is_alive(session: &Session, now: &Moment) -> bool {
-    let pid = session.record.sshd_pid;
-    let (Some(since), Some(boot)) = (process::running_since(pid), &now.boot) else { return false };
-    let started = now.wall.saturating_sub(boot.millis).saturating_add(since);
-    let is_root = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == 0);
-    // Which program root's processes run, only root can see; their names everybody.
-    let is_sshd = process::is_sshd(pid).unwrap_or_else(|| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"))
-    });
-    session.this_boot != Some(false) && is_root && is_sshd && started <= session.record.at.saturating_add(ROUNDED)
+    Some(Found { sessions, whole, notes })
 }
 
 /// How far local time is ahead of UTC.
@@ -166,18 +175,27 @@ fn zone(at: i64) -> i64 {
     at.and_then(|at| UtcOffset::local_offset_at(at).ok()).map_or(0, |offset| i64::from(offset.whole_seconds()))
 }
 
-/// Prints to standard output. Who closed it has read enough.
-pub(super) fn print(text: &str) -> Exit {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+/// Prints sessions, and what is to be known about them. Who closed standard output has read enough.
+pub(super) fn print<'a, T: Iterator<Item = String>>(
+    found: &'a Found,
+    json: bool,
+    table: impl FnOnce(&'a [Session]) -> T,
+) -> Exit {
+    found.notes.doubt(&found.sessions);
+    let sessions = found.sessions.as_slice();
+    let printed = if json { write(show::json(sessions)) } else { write(table(sessions)) };
+    match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
-        _ => Exit::Ok,
+        _ => exit(found.whole),
     }
 }
 
-pub(super) fn exit(whole: bool) -> Exit {
-    if whole { Exit::Ok } else { Exit::Failed }
+fn write(mut lines: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    lines.try_for_each(|line| out.write_all(line.as_bytes()))?;
+    out.flush()
 }
 
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "iam-ssh: {text}.");
+fn exit(whole: bool) -> Exit {
+    if whole { Exit::Ok } else { Exit::Failed }
 }

@@ -5,7 +5,7 @@
 //! machine can put variables into this program's environment (`~/.pam_environment`): it is a static program, which loads nothing that
 //! they name, it believes what sshd said only before they could, and of pam_exec's own variables the last.
 //!
-//! It prints nothing, and ends within a second. It fails where no log took the line; whether sshd then refuses the connection is
+//! It prints nothing, and waits for less than a second. It fails where no log took the line; whether sshd then refuses the connection is
 //! written in the PAM configuration.
 
 mod owner;
@@ -26,9 +26,11 @@ use iam_ssh_core::offered::Offered;
 use iam_ssh_core::text::escape;
 use owner::{Owner, Proven};
 use std::cell::Cell;
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Seconds after which the program is ended whatever it does: nothing else would, not even sshd's LoginGraceTime. What it waits for is
 /// bounded by less than one altogether; the other is for a machine that is so busy that it does not get to run.
@@ -39,11 +41,15 @@ const PATIENCE: u16 = 300;
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    nix::unistd::alarm::set(LIMIT);
     if !nix::unistd::geteuid().is_root() {
         let _ = writeln!(io::stderr(), "session-audit: only pam_exec(8) of sshd's PAM service runs this, as root");
         return Exit::Usage.into();
     }
+    // Installed setgid, which has the C library ignore whatever variables could change it; of no other use.
+    let _ = nix::unistd::setegid(nix::unistd::getgid());
+    // Before the alarm: until then, whoever may signal the session could stop this until it rings.
+    leave_unit();
+    nix::unistd::alarm::set(LIMIT);
     let variables = Variables::new(std::env::vars_os());
     // Another service that has this hook by mistake, and whose environment says who knows what.
     let sshd_pid = nix::unistd::getppid().as_raw().unsigned_abs();
@@ -86,11 +92,17 @@ impl Hook {
             sshd_since: self.since,
         };
         let noted = sessions.map_err(|error| error.to_string()).and_then(|sessions| {
+            // One that had this process id before, and whose end nobody saw.
+            if let Some(before) = sessions.get(self.sshd_pid) {
+                log.close(&sessions, &before, None, &self.now);
+            }
             sessions.put(&open).map_err(|error| error.to_string())?;
             Ok(sessions)
         });
         // What could not be noted is logged all the same; its end will not be.
         let recorded = log.send(&open.record);
+        // It is decided: what follows must not make a recorded connection look like one that is not.
+        nix::unistd::alarm::cancel();
         match noted {
             Ok(sessions) => log.lost(&sessions, &self.now),
             Err(why) => log.tell(&format!("the end of this connection will not be recorded: {why}")),
@@ -128,15 +140,17 @@ impl Hook {
 
     /// Records that the connection ended; whether a log took it.
     fn close(&self) -> bool {
-        let open = Sessions::open()
-            .ok()
-            .and_then(|sessions| sessions.of(self.sshd_pid, self.since).filter(|_| sessions.take(self.sshd_pid)));
+        let Ok(sessions) = Sessions::open() else { return true };
         // One whose beginning was not recorded, or whose end was already: the environment of today is no evidence of either.
-        let Some(open) = open else { return true };
-        leave_session_scope();
+        let Some(open) = sessions.of(self.sshd_pid, self.since) else { return true };
         let duration = self.now.since(&open.opened).map(|age| age.elapsed);
-        Log::new().send(&Record { what: What::Closed { duration }, at: self.now.wall, ..open.record })
+        Log::new().close(&sessions, &open, duration, &self.now)
     }
+}
+
+/// Records that a connection was ended because its key, or its principal, was revoked.
+pub(super) fn record_revoked(record: Record) {
+    Log::new().send(&Record { what: What::Revoked, at: Moment::now().wall, ..record });
 }
 
 /// Records the end of connections that ended without sshd's seeing to it.
@@ -171,11 +185,22 @@ impl Log {
     /// Records the end of connections whose process was killed, so that every line that opens one has one that closes it.
     fn lost(&self, sessions: &Sessions, now: &Moment) {
         for open in sessions.lost() {
-            if !sessions.take(open.record.sshd_pid) {
-                continue;
-            }
-            self.send(&Record { what: What::Closed { duration: None }, at: now.wall, ..open.record });
+            self.close(sessions, &open, None, now);
         }
+    }
+
+    /// Records the end of a connection that is noted, once; whether a log took it. If none did, it stays noted, and the next opening tries
+    /// again.
+    fn close(&self, sessions: &Sessions, open: &Open, duration: Option<Duration>, now: &Moment) -> bool {
+        if !sessions.take(open.record.sshd_pid) {
+            return true;
+        }
+        let closed = Record { what: What::Closed { duration }, at: now.wall, ..open.record.clone() };
+        let recorded = self.send(&closed);
+        if !recorded {
+            let _ = sessions.put(open);
+        }
+        recorded
     }
 
     /// Says what went wrong.
@@ -184,17 +209,17 @@ impl Log {
     }
 }
 
-/// Leaves the control group of the session that ends. journald limits how much it takes from each systemd unit, and the session's own
-/// is the user's: whoever fills its share could otherwise keep the end of their connection out of the journal. Nobody's share but the
-/// service manager's counts in the manager's own unit. Where that is not to be had, it stays.
-fn leave_session_scope() {
-    const OWN: &str = "/proc/self/cgroup";
-    if !std::fs::read_to_string(OWN).is_ok_and(|groups| groups.contains("/session-")) {
-        return;
-    }
+/// Leaves the control group that this runs in for the service manager's own. Others can do two things to a unit of sshd's or of a session:
+/// fill its share of the journal, of which journald takes so much and no more; and, if the session is of their own login user, stop
+/// all that is in it. Where the other group is not to be had, it stays.
+fn leave_unit() {
     for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd"] {
         let group = Path::new(tree).join("init.scope/cgroup.procs");
-        if std::fs::write(group, std::process::id().to_string()).is_ok() {
+        let moved = OpenOptions::new()
+            .write(true)
+            .open(group)
+            .and_then(|mut group| group.write_all(std::process::id().to_string().as_bytes()));
+        if moved.is_ok() {
             return;
         }
     }

@@ -1,46 +1,19 @@
-//! `iam-ssh who`: the sessions that are open now, by owner. What `session-audit` noted of them is the truth, and only root can read it;
-//! the log has those that it does not see, and all where it cannot be read.
+//! `iam-ssh who`: the sessions that are open now, by owner.
 
-use super::history;
+use super::history::{self, Asked};
 use crate::clock::Moment;
 use crate::exit::Exit;
-use crate::history::{Entry, Session, Source, State, show};
-use crate::sessions::Sessions;
+use crate::history::{Entry, Session, State, show};
 
 /// Runs it.
 pub(super) fn run(json: bool) -> Exit {
-    let noted = Sessions::open();
-    let has_notes = noted.is_ok();
-    let noted: Vec<Session> = noted
-        .map(|sessions| sessions.all())
-        .unwrap_or_default()
-        .into_iter()
-        .filter(crate::sessions::Open::is_alive)
-        .map(|open| Session {
-            record: open.record,
-            duration: None,
-            state: State::Active,
-            source: Source::Record,
-            verified: true,
-            this_boot: Some(true),
-        })
-        .collect();
-    let found = history::find(&[], None, &Moment::now(), None::<fn(&Entry<'_>) -> bool>);
-    // Where there are notes, a log that cannot be read costs only what they do not have, and that was said.
-    let whole = has_notes || found.as_ref().is_some_and(|found| found.whole);
-    let mut sessions = noted;
-    for session in found.map(|found| found.sessions).unwrap_or_default() {
-        // A process of sshd has one connection.
-        let is_noted = sessions.iter().any(|noted| noted.record.sshd_pid == session.record.sshd_pid);
-        if session.state == State::Active && !is_noted {
-            sessions.push(session);
-        }
-    }
-    sessions.sort_by(|a, b| key(a).cmp(&key(b)));
-    match history::print(&if json { show::json(&sessions) } else { show::who(&sessions) }) {
-        Exit::Ok => history::exit(whole),
-        failed => failed,
-    }
+    let asked = Asked { files: &[], since: None, active: true };
+    let Some(mut found) = history::find(&asked, &Moment::now(), None::<fn(&Entry<'_>) -> bool>) else {
+        return Exit::Failed;
+    };
+    found.sessions.retain(|session| session.state == State::Active);
+    found.sessions.sort_by(|a, b| key(a).cmp(&key(b)));
+    history::print(&found, json, show::who)
 }
 
 /// By owner, those without one last; then by login user and time.

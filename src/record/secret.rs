@@ -39,7 +39,7 @@ pub fn make(directory: &Path, trust: Trust) -> io::Result<Secret> {
     let text = format!("{}\n{}\n", machine(), crate::cache::seal::hex(&secret.0));
     let new = directory.join(format!("{FILE}.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let published = file.write_all(text.as_bytes()).and_then(|()| match read_stale(directory, trust) {
+    let published = file.write_all(text.as_bytes()).and_then(|()| match is_another_machine_s(directory, trust) {
         true => std::fs::rename(&new, directory.join(FILE)),
         // Of several who make one at the same time, the first counts: a link, unlike a rename, replaces nothing.
         false => std::fs::hard_link(&new, directory.join(FILE)),
@@ -51,9 +51,10 @@ pub fn make(directory: &Path, trust: Trust) -> io::Result<Secret> {
     }
 }
 
-/// Whether there is a file that does not count here.
-fn read_stale(directory: &Path, trust: Trust) -> bool {
-    directory.join(FILE).symlink_metadata().is_ok() && read(directory, trust).is_none()
+/// Whether the file there was made by another machine. One that cannot be believed at the moment may be this one's.
+fn is_another_machine_s(directory: &Path, trust: Trust) -> bool {
+    let text = trusted::read(&directory.join(FILE), trust);
+    text.is_ok_and(|text| text.split_once('\n').is_none_or(|(owner, _)| owner != machine()))
 }
 
 fn machine() -> String {
@@ -92,6 +93,20 @@ mod tests {
         assert_eq!(make(dir.path(), trust).unwrap(), secret);
         assert_eq!(read(dir.path(), trust), Some(secret));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn what_cannot_be_believed_is_not_replaced() {
+        let (dir, trust) = trust();
+        let secret = make(dir.path(), trust).unwrap();
+        let mode = |mode: u32| {
+            let file = dir.path().join(FILE);
+            std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        mode(0o666);
+        assert!(make(dir.path(), trust).is_err());
+        mode(0o600);
+        assert_eq!(make(dir.path(), trust).unwrap(), secret);
     }
 
     #[test]

@@ -41,10 +41,33 @@ fn offers_that_nobody_follows_up_are_forgotten() {
     for pid in 0..100_000 {
         take(&mut history, i64::from(pid), 997, "iam-ssh", &offer(pid));
     }
-    assert!(history.waiting <= OFFERS && history.offers.len() <= OFFERS);
+    assert!(history.offers.waiting <= offers::OFFERS);
     take(&mut history, 100_000, 997, "iam-ssh", &offer(1765));
     take(&mut history, 100_000, 0, "sshd", &accepted());
     assert!(history.finish()[0].record.owner.is_some());
+}
+
+/// Who makes up offers for one process makes neither the search long nor an offer last.
+#[test]
+fn of_many_offers_to_one_process_the_last_are_remembered() {
+    let mut history = history();
+    for number in 0..8000 {
+        take(&mut history, 0, 997, "iam-ssh", &offer(1765).replace("john", &format!("j{number}")));
+    }
+    assert_eq!(history.offers.waiting, 16);
+    take(&mut history, 0, 0, "sshd", &accepted());
+    assert_eq!(history.finish()[0].record.owner.as_deref(), Some("j7999@example.org"));
+    // What could be forged pushes out nothing.
+    let mut history = self::history();
+    take(&mut history, 0, 997, "iam-ssh", &offer(1765));
+    for _ in 0..100 {
+        let message = offer(1765).replace("john", "boss").into_bytes();
+        let (identifier, sender) = (b"iam-ssh".as_slice(), Sender::Doubted);
+        let _ =
+            history.take(&Entry { time: 0, identifier, message: &message, sender, uid: None, pid: None, comm: b"" });
+    }
+    take(&mut history, 0, 0, "sshd", &accepted());
+    assert_eq!(history.finish()[0].record.owner.as_deref(), Some("john@example.org"));
 }
 
 /// OpenSSH before 8.0 tells PAM neither port nor, perhaps, the address.
@@ -106,7 +129,7 @@ proptest! {
         }
         let sessions = history.finish();
         prop_assert!(!sessions.is_empty());
-        for shown in [show::log(&sessions), show::json(&sessions), show::who(&sessions)] {
+        for shown in [show::log(&sessions).collect::<String>(), show::json(&sessions).collect(), show::who(&sessions).collect()] {
             prop_assert!(shown.bytes().all(|byte| byte == b'\n' || (0x20..=0x7e).contains(&byte)), "{shown:?}");
             prop_assert_eq!(shown.lines().count() - usize::from(shown.starts_with(['T', 'O'])), sessions.len());
         }

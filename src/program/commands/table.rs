@@ -133,7 +133,7 @@ const LOG: &[Opt] = &[
         summary: "the lines that claim to be a record and are none, with who sent them",
         text: &[
             "Instead of sessions, list the lines that claim to be a record and are none, escaped, with who really sent them as \
-                 far as the log says.",
+                 far as the log says. Of the options that choose, only `--since` goes with it.",
         ],
     },
     Opt {
@@ -144,7 +144,7 @@ const LOG: &[Opt] = &[
         summary: "read this log (- is standard input) instead of this machine's own",
         text: &["Read this log instead of this machine's own; `-` is standard input. It is an export of a journal \
                  (`journalctl -o export`) or a text file of syslog's, packed by gzip(1), xz(1), zstd(1) or bzip2(1) or not: what it is, \
-                 its content says. May be given several times, oldest first."],
+                 its content says. What is neither is not read. May be given several times, oldest first."],
     },
 ];
 

@@ -58,29 +58,43 @@ pub(super) const REFRESH: &[&str] = &[
 ];
 
 pub(super) const LOG: &[&str] = &[
-    "Say who logged in by ssh(1): when, which IAM user's key, as which login user, from where, for how long, and how. Oldest first; \
-     times are UTC. The sources are this machine's journal or, where systemd-journald(8) does not run, `/var/log/auth.log` and \
-     `/var/log/secure` with what was rotated away; or the files that are named.",
-    "What it shows are the records of `session-audit`. Where there are none, because sshd(8) does without PAM, a login is the line \
-     \"Accepted\" of sshd(8) with the owner from the line \"offered\" of the lookup, by process id, fingerprint and login user; when \
-     such a session ended is known only where PAM said so. A record whose owner is unknown gets its owner in the same way. The owner is \
-     `unknown` where the key is none of ours, or where there was none.",
-    "Lines count by who sent them. In the journal, those count that root sent, and of the lookup's those of the user \"iam-ssh\" of this \
-     machine. In a text file, which does not say who wrote a line, only the records with a valid seal count; the secret of the seals is \
-     in `/var/lib/iam-ssh` and only root can read it. Where it is not to be had, and for lines of sshd(8) in a text file, a `?` behind \
-     the owner says that any user of the machine could have written this. What claims to be a record and is none is counted on standard \
-     error. An export of a journal is worth what the hands are worth that it went through.",
-    "The duration is `active` for a session that is open now, `lost` for one whose process is gone without a record of its end, and \
-     `unknown` where the log does not say.",
-    "With `--json` each object has these names, with null for what is not known or not there: `time`; `owner`; `login`; `address`; \
-     `port`; `state`, which is \"active\", \"closed\", \"lost\" or \"unknown\"; `duration_seconds`; `method`; `key_type`; `key`, its \
-     fingerprint; `principal`, through which the key was let in; `certificate`, its key id, and `authority`, the fingerprint of who \
-     signed it; `sshd_pid`; `audit_session`, the `ses` of auditd(8); `id`; `source`, which is \"session-audit\" or \"sshd\"; \
-     `verified`. With `--forged` they are `time`, `sender_uid`, `sender_pid`, `sender_command`, `identifier` and `message`. Bytes that \
-     are not printable ASCII, spaces within a value and backslashes stand there as `\\x` and two digits.",
+    "Say who logged in by ssh(1): when, which IAM user's key, as which login user, from where, for how long, and \
+     how. Oldest first; times are UTC. The sources are this machine's journal and, for what that does not have any \
+     more, the records in `/var/log/auth.log` and `/var/log/secure` with what was rotated away; where \
+     systemd-journald(8) does not run, these alone; or the files that are named.",
+    "What it shows are the records of `session-audit`. Where there are none, because sshd(8) does without PAM, a \
+     login is the line \"Accepted\" of sshd(8) with the owner from the line \"offered\" of the lookup, by process \
+     id, fingerprint and login user; when such a session ended is known only where PAM said so. A record whose \
+     owner is unknown gets its owner in the same way. The owner is `unknown` where the key is none of ours, or \
+     where there was none.",
+    "Lines count by who sent them. In this machine's journal, those count that root sent, and of the lookup's those \
+     of the user \"iam-ssh\". A file does not prove who wrote a line, and an export of a journal is one, too: \
+     there, only the records with a valid seal are sure; the secret of the seals is in `/var/lib/iam-ssh` and only \
+     root can read it. A `?` behind the owner says what others could have written: all that a file has without a \
+     seal, if it is an export of a journal or if there is no secret to verify it with, and what sshd(8) says in a \
+     text file. What claims to be a record and is none is counted on standard error. The secret is this machine's, \
+     and not that of before iam-ssh was removed and installed again, or before the instance was restored from an \
+     image: what has an older seal, or another machine's, is counted there, too, and is to be had from the journal \
+     of that machine. Beside a journal, a text file is read for what has a valid seal, and for nothing else.",
+    "In a text file, a time stamp without a zone is read in the zone of who runs `log`, and one without a year as \
+     of the last year in which it is not later than the date of the file.",
+    "The duration is `active` for a session that is open now, `lost` for one whose process is gone without a record \
+     of its end, and `unknown` where the log does not say. The time is `unknown` where only the end was logged, \
+     without a duration; with `--since`, such a session is shown if it ended since then. What `refresh --enforce` \
+     ended has `revoked` behind how it was opened.",
+    "Which sessions are open, `session-audit` notes for root; others are told by the log and by which processes of \
+     sshd(8) run. Who sees neither is told so, and nothing else.",
+    "With `--json` each object has these names, with null for what is not known or not there: `time`; `owner`; \
+     `login`; `address`; `port`; `state`, which is \"active\", \"closed\", \"revoked\", \"lost\" or \"unknown\"; \
+     `duration_seconds`; `method`; `key_type`; `key`, its fingerprint; `principal`, through which the key was let \
+     in; `certificate`, its key id, and `authority`, the fingerprint of who signed it; `sshd_pid`; `audit_session`, \
+     the `ses` of auditd(8); `id`; `source`, which is \"session-audit\" or \"sshd\"; `verified`. With `--forged` \
+     they are `time`, `sender_uid`, `sender_pid`, `sender_command`, `identifier` and `message`. Bytes that are not \
+     printable ASCII, spaces within a value and backslashes stand there as `\\x` and two digits. What has no seal \
+     is cut, with three dots: at 64 characters in the table, and at 160 in JSON.",
 ];
 
-pub(super) const WHO: &[&str] = &[
-    "Say who is logged in now by ssh(1), by owner: the sessions that `log` has with `--active`. To be run by root, who alone can see what \
-     `session-audit` noted of them; for others it is read from the log.",
-];
+pub(super) const WHO: &[&str] =
+    &["Say who is logged in now by ssh(1), by owner: the sessions that `log` has with `--active`. Root sees all of \
+     them, by what `session-audit` noted; others need to see the processes of root and to read all of the journal, \
+     as the group \"systemd-journal\" may."];

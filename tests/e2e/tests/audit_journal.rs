@@ -117,14 +117,26 @@ fn found_by_its_fields(suite: Suite) {
 const FLOOD: &str = "for n in 1 2 3 4; do yes 'flood flood flood' | head -n 30000 | logger -t flood & done; wait";
 const LIMIT: &str = "[Journal]\nRateLimitBurst=1000\nRateLimitIntervalSec=120s\n";
 
-/// journald takes no more than so much of the lines of one unit, and the session's own is the user's: whoever fills it cannot keep the
-/// end of their connection out of the journal.
-fn flooded(suite: Suite) {
+/// Where the lines of a session count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Each session has its own.
+    Session,
+    /// Without pam_systemd, all are in sshd's.
+    Sshd,
+}
+
+/// journald takes no more than so much of the lines of one unit: whoever fills theirs cannot keep the end of their connection out of the
+/// journal, nor anybody else's beginning.
+fn flooded(suite: Suite, unit: Unit) {
     let world = World::new();
     let scene = Scene::new(&world, suite);
     let machine = &scene.machine;
     machine.write("/etc/systemd/journald.conf.d/test.conf", LIMIT, 0o644);
     machine.run("systemctl restart systemd-journald").expect_ok();
+    if unit == Unit::Sshd {
+        machine.run("sed -i /pam_systemd/d /etc/pam.d/common-session").expect_ok();
+    }
     let count = |what: &str| scene.entries(what).len();
     let floods = |number: usize| {
         machine.login("ec2-user").key(&scene.john).run(FLOOD).expect_ok();
@@ -138,10 +150,11 @@ fn flooded(suite: Suite) {
         floods(number);
         assert_eq!(count("_UID=0 IAM_SSH_EVENT=closed"), number);
     }
-    // Where it could count as the session's, it counts as the service manager's; of one that ended already, journald knows no unit.
-    for closed in scene.entries("_UID=0 IAM_SSH_EVENT=closed") {
-        let unit = closed.get("_SYSTEMD_UNIT").map_or("init.scope", String::as_str);
-        assert_eq!(unit, "init.scope", "{closed:#?}");
+    // It counts as the service manager's, and not as sshd's or the session's, whose user may also stop what is in there; of one that
+    // ended already, journald knows no unit.
+    for record in scene.entries("_UID=0 SYSLOG_IDENTIFIER=iam-ssh _TRANSPORT=journal") {
+        let counted = record.get("_SYSTEMD_UNIT").map_or("init.scope", String::as_str);
+        assert_eq!(counted, "init.scope", "{record:#?}");
     }
 }
 
@@ -152,6 +165,8 @@ macro_rules! on {
 on! {
     found_by_its_fields_on_bookworm: found_by_its_fields(Suite::Bookworm);
     found_by_its_fields_on_forky: found_by_its_fields(Suite::Forky);
-    flooded_on_bookworm: flooded(Suite::Bookworm);
-    flooded_on_forky: flooded(Suite::Forky);
+    flooded_on_bookworm: flooded(Suite::Bookworm, Unit::Session);
+    flooded_on_forky: flooded(Suite::Forky, Unit::Session);
+    flooded_in_sshds_own_unit_on_bookworm: flooded(Suite::Bookworm, Unit::Sshd);
+    flooded_in_sshds_own_unit_on_forky: flooded(Suite::Forky, Unit::Sshd);
 }

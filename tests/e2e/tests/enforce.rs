@@ -78,15 +78,19 @@ fn whose_key_is_revoked_is_cut_off_and_nobody_else(suite: Suite) {
     // One of the same group before him and one after him.
     let mut sessions =
         [before, open(&machine, &people.anna), open(&machine, &people.jane), open(&machine, &people.local)];
-    assert!(enforce(&machine).ends_with("4 connections are open by keys of iam-ssh; 0 were revoked and ended\n"));
+    assert!(enforce(&machine).ends_with("connections by keys of iam-ssh: 4; revoked and ended: 0\n"));
     sessions.iter_mut().for_each(Session::expect_open);
 
     operators(&world, &published(ANNA, &people.anna));
-    assert!(enforce(&machine).ends_with("4 connections are open by keys of iam-ssh; 1 were revoked and ended\n"));
+    assert!(enforce(&machine).ends_with("connections by keys of iam-ssh: 4; revoked and ended: 1\n"));
     sessions.iter_mut().for_each(Session::expect_open);
     let revoked = machine.expect_log("session revoked owner=john@example.org");
     assert_eq!((revoked.sender, revoked.tag.as_str()), (0, "iam-ssh"), "{}", revoked.raw);
-    assert!(revoked.message.contains("principal=groups/Operators"), "{}", revoked.raw);
+    assert!(
+        revoked.message.contains("principal=groups/Operators") && revoked.message.contains(" mac="),
+        "{}",
+        revoked.raw
+    );
     let closed = machine.expect_log("session closed owner=john@example.org");
     assert!(!closed.message.contains("duration=unknown"), "{}", closed.raw);
     assert!(machine.login("ec2-user").key(&people.john).run("true").refused());
@@ -110,6 +114,49 @@ fn whose_principal_is_revoked_is_cut_off() {
     world.double().remove_object(BUCKET, "users/jane@example.org/authorized_keys");
     enforce(&machine);
     machine.expect_log("session revoked owner=jane@example.org");
+}
+
+#[test]
+fn whose_login_user_is_not_configured_any_more_is_cut_off() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let _john = open(&machine, &people.john);
+    let other = configuration(&world.double().url(), LOGIN).replace("[login.ec2-user]", "[login.other]");
+    machine.configure(&other);
+    enforce(&machine);
+    machine.expect_log("session revoked owner=john@example.org");
+}
+
+/// A session can stop the process of sshd's that runs as its user. That protects neither itself nor others.
+#[test]
+fn who_stops_their_own_sshd_is_cut_off_all_the_same() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let login = machine.login("ec2-user").key(&people.john);
+    let _stopped = [(); 3].map(|()| login.start(&[], "kill -STOP $PPID; exec sleep 1000"));
+    eventually("three stopped processes", || {
+        machine.sh("ps -u ec2-user -o stat=,comm= | grep -c '^T.*sshd' || true").starts_with('3').then_some(())
+    });
+    let _john = open(&machine, &people.john);
+    let mut jane = open(&machine, &people.jane);
+    operators(&world, "");
+    assert!(enforce(&machine).ends_with("connections by keys of iam-ssh: 5; revoked and ended: 4\n"));
+    jane.expect_open();
+    let ends = machine.logs().iter().filter(|line| line.message.starts_with("session closed owner=john")).count();
+    assert_eq!(ends, 4, "{}", machine.log_text());
+}
+
+#[test]
+fn what_cannot_be_judged_is_said() {
+    let world = World::new();
+    let (machine, people) = arrive(&world);
+    let (mut john, mut anna) = (open(&machine, &people.john), open(&machine, &people.anna));
+    machine.run("for note in /run/iam-ssh/sessions/*; do echo damaged >$note; break; done").expect_ok();
+    let told = machine.run("iam-ssh refresh --enforce");
+    assert_eq!(told.status.code(), Some(1), "{told}");
+    assert!(told.stderr.contains("1 connections were left alone"), "{told}");
+    john.expect_open();
+    anna.expect_open();
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The session hook in PAM's configuration: it comes and goes with the wiring, to the byte, runs for sshd alone, and locks nobody out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use iam_ssh_e2e::audit::HOOK;
 use iam_ssh_e2e::lifecycle::Files;
 use iam_ssh_e2e::{DROP_IN, Debian, Key, KeyKind, Machine, Outcome, SSHD_CONFIG, Suite, World, eventually, rpm};
 
-const HOOK: &str = "/usr/libexec/iam-ssh/session-audit";
 const SESSION: &str = "/etc/pam.d/common-session";
 const SERVICE: &str = "/etc/pam.d/sshd";
 const CONFIG: &str = "/etc/iam-ssh/config.d/audit.toml";
@@ -163,9 +163,9 @@ fn runs_for_sshd_alone(suite: Suite) {
         (machine.read("/run/hook-calls").unwrap_or_default().lines().count() >= 2).then_some(())
     });
     assert_eq!(machine.read("/run/hook-calls").as_deref(), Some(calls));
-    // Last of all, so that pam_systemd has made the session before.
+    // Before pam_systemd has made a session, whose processes its user may stop.
     let session = machine.read(SESSION).unwrap();
-    assert!(session.find("pam_systemd.so").unwrap() < session.find(HOOK).unwrap(), "{session}");
+    assert!(session.find(HOOK).unwrap() < session.find("pam_systemd.so").unwrap(), "{session}");
 }
 
 #[test]
@@ -376,12 +376,8 @@ fn what_is_killed_is_finished_by_the_next() {
         }
     }
     assert!(killed >= 10, "{killed} points are too few");
-    assert_eq!(
-        machine.sh(
-            "ls /etc/pam.d/*-new /etc/pam.d/*.new /var/lib/pam/*new* /var/lib/iam-ssh/*before* 2>/dev/null || true"
-        ),
-        ""
-    );
+    let left = "/etc/pam.d/*-new /etc/pam.d/*.new /var/lib/pam/*new* /var/lib/iam-ssh/*before*";
+    assert_eq!(machine.sh(&format!("ls {left} 2>/dev/null || true")), "");
 }
 
 #[test]
