@@ -4,7 +4,7 @@
 //! by, whatever happens to the cache afterwards. The notes are in memory, and bounded: anybody can offer anybody's public key, again and
 //! again. They prove nothing alone: a note counts for a key that sshd says was proven.
 
-use crate::cache::store::{Store, Sync};
+use crate::cache::store::Store;
 use crate::clock::Moment;
 use crate::process;
 use crate::trusted::{Trust, TrustError};
@@ -63,7 +63,7 @@ fn put(store: &Store, grant: &Grant) -> io::Result<()> {
         |place: &String| read(store, place).is_none_or(|there| there.sshd_pid == grant.sshd_pid || !there.counts());
     let place = places(grant.sshd_pid).find(is_free).or_else(|| places(grant.sshd_pid).next()).unwrap_or_default();
     // Nothing has to reach a disk: it is in memory, and of no use once the machine is started anew.
-    store.write(&place, serde_json::to_string(grant)?.as_bytes(), Sync::Later)
+    store.make(&place, serde_json::to_string(grant)?.as_bytes())
 }
 
 fn get(store: &Store, sshd_pid: u32, since: i64) -> Option<Grant> {

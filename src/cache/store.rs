@@ -122,6 +122,14 @@ impl Store {
         self.prepare(content, sync)?.publish(&self.directory.join(name))
     }
 
+    /// Makes a file anew, and not in one step: for what is in memory, and read when it is finished.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn make(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.write_temporary(&self.directory.join(name), content, Sync::Later)
+    }
+
     /// The files whose names are numbers.
     #[must_use]
     pub fn numbers(&self) -> Vec<u32> {

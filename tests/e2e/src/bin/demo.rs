@@ -34,12 +34,27 @@ fn show_login(machine: &Machine, person: &Person) {
     step(&format!("{} logs in as ec2-user with the key from IAM; the session and the machine's log say:", person.name));
     let from = machine.logs().len();
     show(log_in(machine, person).expect_ok());
-    for text in ["offered owner=", "Accepted publickey for ec2-user from ", "Public key owner is "] {
+    for text in
+        ["offered owner=", "Accepted publickey for ec2-user from ", "session opened owner=", "Public key owner is "]
+    {
         let line = machine.wait_log_from(from, |line| line.message.contains(text));
         let line = line.unwrap_or_else(|| panic!("no log line says {text:?}:\n{}", machine.log_text()));
         assert!(!text.contains("owner") || line.message.contains(person.name), "{line:?}");
         show(&line.raw);
     }
+}
+
+/// Has the log as a file, as a syslog daemon writes it, and shows what `iam-ssh log` makes of it.
+fn show_log(machine: &Machine) {
+    let lines = machine.logs().into_iter().filter_map(|line| {
+        let (time, rest) = line.raw.split_once('>')?.1.split_at_checked(15)?;
+        Some(format!("{time} demo{rest}\n"))
+    });
+    machine.write("/var/log/auth.log", lines.collect::<String>(), 0o640);
+    let log = machine.run("TZ=UTC iam-ssh log");
+    log.expect_ok();
+    show(&log.said());
+    assert!(log.stdout.contains(JANE) && log.stderr.contains("1 line"), "{log}");
 }
 
 fn main() {
@@ -72,6 +87,17 @@ fn main() {
 
     show_login(&machine, &john);
     show_login(&machine, &jane);
+
+    step(&format!(
+        "{JANE} tries to have it look as if {JOHN} had logged in again; as root, `iam-ssh log` says who did:"
+    ));
+    let forgery =
+        "from=192.0.2.1 port=1 type=none principal=none method=publickey sshd=1 id=1-1 at=1795354525128 mac=none";
+    let forgery = format!("session opened owner={JOHN} login=ec2-user key=none {forgery}");
+    let forge = format!("logger -p authpriv.notice -t iam-ssh '{forgery}'");
+    machine.login("ec2-user").key(&jane.key).run(&forge).expect_ok();
+    machine.wait_log(|line| line.message == forgery).expect("the forged line");
+    show_log(&machine);
 
     world.iam().deactivate_key(JOHN, &john.key_id);
     step(&format!("{JOHN}'s key is made inactive in IAM, and the sync runs again:"));
