@@ -112,9 +112,10 @@ fn the_log_has_every_session_once_and_nothing_forged(suite: Suite) {
     let machine = &scene.machine;
     scene.ssh("true");
     scene.ssh(FORGER);
+    // Both are over, so the one that is active is the next.
+    wait_for_state(machine, "closed", 2);
     let open = machine.login("ec2-user").key(&scene.john).start(&[], "sleep 1000");
     wait_for_state(machine, "active", 1);
-    wait_for_state(machine, "closed", 2);
 
     let (log, notes) = said(machine, "iam-ssh log");
     assert_eq!(log.lines().count(), 4, "a header and three sessions: {log}");
