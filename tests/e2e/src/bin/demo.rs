@@ -97,6 +97,11 @@ fn main() {
     let forge = format!("logger -p authpriv.notice -t iam-ssh '{forgery}'");
     machine.login("ec2-user").key(&jane.key).run(&forge).expect_ok();
     machine.wait_log(|line| line.message == forgery).expect("the forged line");
+    eventually("the ends of all three connections", || {
+        let logs = machine.logs();
+        let ended = logs.iter().filter(|line| line.message.starts_with("session closed ")).count();
+        (ended == 3).then_some(())
+    });
     show_log(&machine);
 
     world.iam().deactivate_key(JOHN, &john.key_id);
