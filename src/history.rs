@@ -126,6 +126,23 @@ pub struct Session {
     pub this_boot: Option<bool>,
 }
 
+impl Session {
+    /// One that was opened when `record` says, and of which nothing more is known yet.
+    #[must_use]
+    pub fn new(record: Record, source: Source, verified: bool) -> Self {
+        Self {
+            record,
+            begin: Begin::Logged,
+            duration: None,
+            state: State::Unknown,
+            revoked: false,
+            source,
+            verified,
+            this_boot: None,
+        }
+    }
+}
+
 /// Tag of iam-ssh's programs.
 const IAM_SSH: &[u8] = crate::audit::TAG.as_bytes();
 

@@ -174,7 +174,7 @@ impl History {
         {
             return;
         }
-        let mut session = session(record, Source::Sshd, verified);
+        let mut session = Session::new(record, Source::Sshd, verified);
         session.this_boot = self.this_boot(entry);
         self.offers.own(&mut session);
         self.by_pid.insert(pid, self.sessions.len());
@@ -242,19 +242,6 @@ impl History {
 
 fn is_record(message: &[u8]) -> bool {
     ["session opened ", "session closed ", "session revoked "].iter().any(|known| message.starts_with(known.as_bytes()))
-}
-
-fn session(record: Record, source: Source, verified: bool) -> Session {
-    Session {
-        record,
-        begin: Begin::Logged,
-        duration: None,
-        state: State::Unknown,
-        revoked: false,
-        source,
-        verified,
-        this_boot: None,
-    }
 }
 
 /// Whether a record and a login that sshd told of are about one connection. sshd before 8.0 tells PAM no port, and perhaps a name.

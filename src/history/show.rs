@@ -218,14 +218,9 @@ mod tests {
 
     fn session() -> Session {
         Session {
-            record: record(),
-            begin: Begin::Logged,
             duration: Some(Duration::from_millis(61_500)),
             state: State::Closed,
-            revoked: false,
-            source: Source::Record,
-            verified: true,
-            this_boot: None,
+            ..Session::new(record(), Source::Record, true)
         }
     }
 

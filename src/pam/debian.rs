@@ -33,7 +33,7 @@ const CHANGED: [(&str, &[&str], &str); 2] = [
 /// Where the session rules of the profiles are.
 pub const SESSION: &str = "/etc/pam.d/common-session";
 /// What the tool put there last.
-pub const REMEMBERED: &str = "/var/lib/pam/session";
+const REMEMBERED: &str = "/var/lib/pam/session";
 /// The profiles that were there when it ran last.
 const SEEN: &str = "/var/lib/pam/seen";
 /// The files as they were, while the tool runs.
@@ -98,8 +98,15 @@ pub fn switch(wanted: Option<&'static str>) -> Result<Before, String> {
 /// The names of what the tool, or we, have not finished.
 fn unfinished() -> impl Iterator<Item = PathBuf> {
     let of = |(folder, names, suffix): (&'static str, &'static [&'static str], &'static str)| {
-        let ours = names.iter().map(move |name| Path::new(folder).join(name).with_extension(UNFINISHED));
-        ours.chain(names.iter().map(move |name| Path::new(folder).join(format!("{name}{suffix}"))))
+        names.iter().map(move |name| Path::new(folder).join(format!("{name}{suffix}")))
+    };
+    ours_unfinished().chain(CHANGED.into_iter().flat_map(of))
+}
+
+/// Of these, ours.
+fn ours_unfinished() -> impl Iterator<Item = PathBuf> {
+    let of = |(folder, names, _): (&'static str, &'static [&'static str], _)| {
+        names.iter().map(move |name| Path::new(folder).join(name).with_extension(UNFINISHED))
     };
     CHANGED.into_iter().flat_map(of)
 }
@@ -111,6 +118,10 @@ pub fn recover() {
     let before = fs::read(&kept).ok().and_then(|text| serde_json::from_slice::<Before>(&text).ok());
     if let Some(before) = before {
         before.put_back();
+    }
+    // What the tool has not finished may be somebody else's run of it; ours is nobody else's: the lock is held.
+    for path in ours_unfinished() {
+        let _ = fs::remove_file(path);
     }
     let _ = fs::remove_file(kept);
 }

@@ -60,7 +60,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<End, End> {
             if found.is_empty() && copies.reload_damaged() { question.settled(&mut copies) } else { found }
         }
     };
-    Ok(call::answer(&found, &call, started, log, || {
+    Ok(call::answer(&found, &call, (started, copies.moment()), log, || {
         events.extend(copies.take_events(found.is_empty()));
         events
     }))

@@ -222,11 +222,11 @@ pub(super) fn print(lines: &[u8]) -> Result<(), Event> {
     }
 }
 
-/// Prints the answer, logs it, keeps what was learnt, and logs the rest: first what must not be lost.
+/// Prints the answer, which began at `started` and is given `now`, logs it, keeps what was learnt, and logs the rest: first what must not be lost.
 pub(super) fn answer(
     found: &[Found],
     call: &Call,
-    started: Instant,
+    (started, now): (Instant, Moment),
     log: &Log,
     keep: impl FnOnce() -> Vec<Event>,
 ) -> End {
@@ -240,7 +240,7 @@ pub(super) fn answer(
             key: found.line.key().fingerprint(),
             owner: found.line.owner().as_str().to_owned(),
             principal: found.principal.to_string(),
-            at: Moment::now(),
+            at: now,
         })
     });
     let printed = print(text.as_bytes());

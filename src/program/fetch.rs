@@ -67,7 +67,7 @@ fn run(args: &[OsString], started: Instant, log: &Log) -> Result<End, End> {
             }
         },
     };
-    Ok(call::answer(&found, &call, started, log, || {
+    Ok(call::answer(&found, &call, (started, copies.moment()), log, || {
         keep(&mut copies, instance, lock);
         events.extend(copies.take_events(found.is_empty()));
         events

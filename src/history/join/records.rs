@@ -1,7 +1,7 @@
 //! The records of one connection become one session, in whatever order they come: what root wrote counts more than what
 //! anybody could have written.
 
-use super::{LONGEST, session};
+use super::LONGEST;
 use crate::history::{Begin, Session, Source, State};
 use crate::record::{Record, What};
 
@@ -11,7 +11,7 @@ pub(super) fn told(mut record: Record, verified: bool, this_boot: Option<bool>) 
         bound(&mut record);
     }
     let what = record.what;
-    let mut session = Session { this_boot, ..session(record, Source::Record, verified) };
+    let mut session = Session { this_boot, ..Session::new(record, Source::Record, verified) };
     match what {
         What::Opened => {}
         What::Closed { duration } => {

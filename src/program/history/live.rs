@@ -3,7 +3,7 @@
 
 use crate::booted;
 use crate::clock::Moment;
-use crate::history::{Begin, Session, Source, State, sources};
+use crate::history::{Session, Source, State, sources};
 use crate::process;
 use crate::record::Record;
 use crate::sessions::{Open, Sessions};
@@ -34,9 +34,7 @@ pub(super) fn blindness() -> Option<&'static str> {
 
 /// Since when the oldest process of sshd's that serves a connection runs, in milliseconds since 1970 UTC: no open session is older.
 pub(super) fn oldest(now: &Moment) -> i64 {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let started = pids.filter(|pid| is_connection(*pid)).filter_map(|pid| started(pid, now));
+    let started = process::all().filter(|pid| is_connection(*pid)).filter_map(|pid| started(pid, now));
     started.min().unwrap_or(now.wall)
 }
 
@@ -87,14 +85,9 @@ pub(super) fn settle(sessions: &mut Vec<Session>, noted: Vec<Record>, is_alive: 
         true
     });
     let missing = noted.into_iter().filter(|record| !known.contains(&record.id)).map(|record| Session {
-        record,
-        begin: Begin::Logged,
-        duration: None,
         state: State::Active,
-        revoked: false,
-        source: Source::Record,
-        verified: true,
         this_boot: Some(true),
+        ..Session::new(record, Source::Record, true)
     });
     sessions.extend(missing);
     sessions.sort_by_key(|session| session.record.at);
@@ -118,16 +111,8 @@ mod tests {
     use crate::record::tests::record;
 
     fn session(pid: u32, id: &str, source: Source, state: State) -> Session {
-        Session {
-            record: Record { sshd_pid: pid, id: id.to_owned(), ..record() },
-            begin: Begin::Logged,
-            duration: None,
-            state,
-            revoked: false,
-            source,
-            verified: true,
-            this_boot: Some(true),
-        }
+        let record = Record { sshd_pid: pid, id: id.to_owned(), ..record() };
+        Session { state, this_boot: Some(true), ..Session::new(record, source, true) }
     }
 
     /// What the sessions are, when processes seem to run that serve none of them, or none that serves one: somebody set the clock.

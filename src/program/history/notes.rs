@@ -72,21 +72,12 @@ pub(super) fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Begin, Source, State};
+    use crate::history::Source;
     use crate::record::tests::record;
 
     #[test]
     fn a_mark_is_explained_where_it_is_shown() {
-        let session = |verified: bool| Session {
-            record: record(),
-            begin: Begin::Logged,
-            duration: None,
-            state: State::Unknown,
-            revoked: false,
-            source: Source::Record,
-            verified,
-            this_boot: None,
-        };
+        let session = |verified: bool| Session::new(record(), Source::Record, verified);
         let why = |own: bool, has_secret: bool, is_root: bool, shown: &[Session]| {
             Notes { own, has_secret, is_partial: false }.doubt_of(shown, is_root)
         };

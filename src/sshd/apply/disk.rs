@@ -5,7 +5,6 @@
 
 use super::error::WireError;
 use crate::pam::SERVICE_FILE;
-use crate::pam::debian::{REMEMBERED, SESSION};
 use crate::sshd::chain::RECORD;
 use crate::sshd::observe::{RUN, SCRATCH};
 use crate::sshd::plan::Mode;
@@ -60,7 +59,7 @@ pub(super) fn lock() -> Result<Lock, WireError> {
 
 /// Removes what a run that was killed left half-written. Nobody else writes there: the lock is ours.
 fn sweep() {
-    for path in [DROP_IN, SSHD_CONFIG, SSHRC, RECORD, SERVICE_FILE, SESSION, REMEMBERED] {
+    for path in [DROP_IN, SSHD_CONFIG, SSHRC, RECORD, SERVICE_FILE] {
         let _ = fs::remove_file(temporary(Path::new(path)));
     }
     for entry in fs::read_dir(RUN).into_iter().flatten().flatten() {

@@ -3,11 +3,9 @@
 //! Anybody can start a program that calls itself sshd with any arguments, so a process counts only if it is root's and
 //! its program is one that only root can have installed as sshd. A session's process is no daemon.
 
-use crate::booted;
 use crate::sshd::Setting;
 use crate::sshd::config::shown_option;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use crate::{booted, process};
 use std::path::{Path, PathBuf};
 
 /// The options about AuthorizedKeysCommand that a daemon shows whose program is one of `programs`, as for `-o`. A process
@@ -38,17 +36,15 @@ pub fn options(programs: &[&str]) -> Result<Vec<String>, Setting> {
 /// Process id and command line of each of root's processes whose program is one of `programs`.
 #[must_use]
 pub fn daemons(programs: &[&str]) -> Vec<(i32, String)> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let programs: Vec<PathBuf> = programs.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
-    let found = entries.flatten().filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let process = entry.path();
+    let found = process::all().filter_map(|pid| {
+        let process = PathBuf::from(format!("/proc/{pid}"));
         let status = std::fs::read_to_string(process.join("status")).ok()?;
         let exe = std::fs::read_link(process.join("exe")).ok()?;
         // Where an image is built in a chroot, the host's sshd is not the one that will run this image.
         let counts = is_roots(&status) && is_one_of(&exe, &programs) && booted::shares_our_root(&process);
         let line = std::fs::read(process.join("cmdline")).ok().filter(|_| counts)?;
-        Some((pid, String::from_utf8_lossy(&line).into_owned()))
+        Some((pid.try_into().ok()?, String::from_utf8_lossy(&line).into_owned()))
     });
     found.collect()
 }
@@ -60,11 +56,9 @@ fn is_roots(status: &str) -> bool {
     ids.next() == Some("0") && ids.next() == Some("0")
 }
 
-/// Whether `exe` is one of the programs. An upgrade replaces the file under a daemon that runs on.
+/// Whether `exe` is one of the programs.
 fn is_one_of(exe: &Path, programs: &[PathBuf]) -> bool {
-    let bytes = exe.as_os_str().as_bytes();
-    let path = Path::new(OsStr::from_bytes(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes)));
-    programs.iter().any(|program| program == path)
+    programs.iter().any(|program| program == process::program(exe))
 }
 
 #[cfg(test)]
