@@ -4,12 +4,14 @@
 
 use std::sync::LazyLock;
 
+use crate::base64::base64;
+
 /// The header that carries it.
 pub(crate) const CHECKSUM: &str = "x-amz-checksum-crc32";
 
 /// The header's value for these bytes.
 pub(crate) fn checksum(bytes: &[u8]) -> String {
-    base64(crc32(bytes))
+    base64(&crc32(bytes).to_be_bytes())
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -34,15 +36,6 @@ static TABLE: LazyLock<[u32; 256]> = LazyLock::new(|| {
         entry
     })
 });
-
-/// Four bytes are eight characters, the last two of them padding.
-fn base64(value: u32) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits = u64::from(value) << 4;
-    let digit = |place: u32| usize::try_from((bits >> (6 * place)) & 63).ok().and_then(|digit| ALPHABET.get(digit));
-    let text: String = (0..6).rev().filter_map(digit).copied().map(char::from).collect();
-    text + "=="
-}
 
 #[cfg(test)]
 mod tests {

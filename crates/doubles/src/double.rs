@@ -1,7 +1,7 @@
 //! The handle that a test holds: starts the double, fills it, reads its request log, and stops it when dropped.
 //!
 //! The double runs in a thread of its own with a runtime of its own, so that tests may block. What a test sets is in force for the
-//! next request; the state never changes by itself.
+//! next request; the state never changes by itself (but IAM's answers may lag, see [`Double::lag`]).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -10,22 +10,26 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use crate::accounts::Accounts;
 use crate::fault::{Fault, Faults, Match};
-use crate::iam::Iam;
+use crate::hook::Hooks;
 use crate::imds::Imds;
 use crate::request::Request;
 use crate::s3::S3;
 use crate::server::serve;
 use crate::ssm::Ssm;
+use crate::throttle::Throttle;
 
 /// Everything that the double knows.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) iam: Iam,
+    pub(crate) accounts: Accounts,
     pub(crate) s3: S3,
     pub(crate) ssm: Ssm,
     pub(crate) imds: Imds,
     pub(crate) faults: Faults,
+    pub(crate) throttle: Throttle,
+    pub(crate) hooks: Hooks,
     pub(crate) log: Vec<Request>,
 }
 
@@ -86,6 +90,25 @@ impl Double {
     pub fn clear_faults(&self) -> &Self {
         self.state().faults.clear();
         self
+    }
+
+    /// From now on each account's IAM answers `rate_per_second` calls a second, after `burst` at once; what comes beyond that is
+    /// answered with IAM's `Throttling`. STS and S3 are not meant.
+    pub fn throttle(&self, rate_per_second: f64, burst: f64) -> &Self {
+        self.state().throttle.set(Some((rate_per_second, burst)));
+        self
+    }
+
+    /// Takes [`Double::throttle`] back.
+    pub fn unthrottle(&self) -> &Self {
+        self.state().throttle.set(None);
+        self
+    }
+
+    /// How many of the requests so far were answered with a throttle, by [`Double::throttle`] or [`Fault::Throttle`].
+    #[must_use]
+    pub fn throttled(&self) -> usize {
+        self.state().log.iter().filter(|request| request.throttled).count()
     }
 
     /// Every request so far, in the order of arrival, those that failed included.

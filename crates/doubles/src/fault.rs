@@ -1,7 +1,7 @@
 //! Faults: which requests fail, how, and how often.
 //!
-//! A fault is chosen before the service sees the request, so a request that fails never changes anything. Later issues add kinds
-//! of faults here; this module must stay free of sockets and clocks.
+//! A fault is chosen before the service sees the request, so a request that fails never changes anything. This module
+//! must stay free of sockets and clocks.
 
 use crate::request::{Request, Service};
 
@@ -48,7 +48,7 @@ impl Fault {
     /// What `Throttle` is for a service: status, error code.
     pub(crate) fn throttled(service: Service) -> (u16, &'static str) {
         match service {
-            Service::Iam => (400, "Throttling"),
+            Service::Iam | Service::Sts => (400, "Throttling"),
             Service::S3 => (503, "SlowDown"),
             Service::Ssm => (400, "ThrottlingException"),
             Service::Imds => (429, "Too Many Requests"),
@@ -59,7 +59,8 @@ impl Fault {
 /// Which requests are meant, and which of those (all of them, unless told).
 #[derive(Clone, Debug, Default)]
 pub struct Match {
-    service: Option<Service>,
+    /// Empty: every service.
+    services: Vec<Service>,
     action: Option<String>,
     resource: Option<String>,
     header: Option<(String, String)>,
@@ -77,7 +78,13 @@ impl Match {
     /// Every request for one service.
     #[must_use]
     pub fn service(service: Service) -> Self {
-        Self { service: Some(service), ..Self::default() }
+        Self::any_of(&[service])
+    }
+
+    /// Every request for one of these services.
+    #[must_use]
+    pub fn any_of(services: &[Service]) -> Self {
+        Self { services: services.to_vec(), ..Self::default() }
     }
 
     /// Every request for one operation, see [`Request::action`].
@@ -117,7 +124,7 @@ impl Match {
     /// Whether a request is meant, without regard to `skip` and `times`.
     #[must_use]
     pub fn matches(&self, request: &Request) -> bool {
-        self.service.is_none_or(|service| service == request.service)
+        (self.services.is_empty() || self.services.contains(&request.service))
             && self.action.as_ref().is_none_or(|action| *action == request.action)
             && self.resource.as_ref().is_none_or(|resource| *resource == request.resource)
             && self.header.as_ref().is_none_or(|(name, value)| request.header(name) == Some(value))

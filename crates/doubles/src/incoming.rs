@@ -3,6 +3,8 @@
 //! Decoding is done once, here. A `+` in a path is a plus sign; only in a form or a query it is a space.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming as HttpBody;
@@ -10,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::request::{Request, Service};
+use crate::sts;
 
 /// Decoded name and value pairs of a form or a query.
 #[derive(Debug, Default)]
@@ -38,7 +41,7 @@ pub(crate) struct Incoming {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Pairs,
-    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) headers: Arc<BTreeMap<String, String>>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 pub(crate) enum Call {
     Iam(Pairs),
+    Sts(Pairs),
     Ssm { operation: String, input: Value },
     Imds { path: String },
     S3 { bucket: String, key: String },
@@ -59,7 +63,7 @@ impl Incoming {
     pub(crate) async fn read(request: hyper::Request<HttpBody>) -> Result<Self, std::io::Error> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes().to_vec();
-        let headers = parts
+        let headers: BTreeMap<String, String> = parts
             .headers
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
@@ -68,7 +72,7 @@ impl Incoming {
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path().to_owned(),
             query: Pairs::parse(parts.uri.query().unwrap_or_default().as_bytes()),
-            headers,
+            headers: Arc::new(headers),
             body,
         })
     }
@@ -76,6 +80,11 @@ impl Incoming {
     /// The value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// The id of the access key that signed this.
+    fn access_key(&self) -> Option<&str> {
+        self.header("authorization")?.split_once("Credential=")?.1.split('/').next()
     }
 
     /// Which service and operation this is, and how it appears in the log.
@@ -96,9 +105,12 @@ impl Incoming {
         if self.method == "POST" && is_form {
             let form = Pairs::parse(&self.body);
             if let Some(action) = form.get("Action").map(str::to_owned) {
-                let about = form.get("UserName").or_else(|| form.get("GroupName")).unwrap_or_default().to_owned();
-                let request = self.log(Service::Iam, action, about);
-                return (Call::Iam(form), request);
+                let about = ["UserName", "GroupName", "RoleArn"].iter().find_map(|name| form.get(name));
+                let about = about.unwrap_or_default().to_owned();
+                if form.get("Version") == Some(sts::VERSION) {
+                    return (Call::Sts(form), self.log(Service::Sts, action, about));
+                }
+                return (Call::Iam(form), self.log(Service::Iam, action, about));
             }
         }
         self.classify_s3()
@@ -129,7 +141,10 @@ impl Incoming {
             action,
             resource,
             conditional: self.header("if-match").is_some() || self.header("if-none-match").is_some(),
-            headers: self.headers.clone(),
+            headers: Arc::clone(&self.headers),
+            account: self.access_key().and_then(sts::account_of).unwrap_or_default().to_owned(),
+            at: Instant::now(),
+            throttled: false,
         }
     }
 }

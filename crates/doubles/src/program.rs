@@ -6,11 +6,15 @@
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
 
 use crate::Double;
 
 const USAGE: &str = "usage: aws-double <address:port> [role=<name>] [no-role] [region=<region>] [tag:<key>=<value>] \
 [bucket=<name>] [parameter:<name>=<value>] [forever]
+[account=<number>] [populate=<users>,<keys per user>,<groups>,<groups per user>] [page-cap=<entries>]
+[throttle=<calls a second>,<burst>] [lag=<seconds>]
 It prints its URL and serves until its standard input ends, with `forever` until it is killed.";
 
 /// Runs the program: prints the endpoint's URL, then waits for the end of standard input. Exit code 2 for bad arguments.
@@ -62,7 +66,27 @@ fn apply(double: &Double, setting: &str) -> bool {
         ("bucket", _) => double.add_bucket(value),
         (_, Some(("tag", key))) => double.set_tag(key, value),
         (_, Some(("parameter", key))) => double.put_parameter(key, value),
+        ("account", _) => double.set_account(value),
+        _ => return apply_numbers(double, name, value),
+    };
+    true
+}
+
+/// The same for settings whose values are numbers, separated by commas.
+fn apply_numbers(double: &Double, name: &str, value: &str) -> bool {
+    match (name, numbers::<usize>(value).as_deref(), numbers::<f64>(value).as_deref()) {
+        ("populate", Some(&[users, keys, groups, memberships]), _) => double.populate(users, keys, groups, memberships),
+        ("page-cap", Some(&[entries]), _) => double.page_cap(entries),
+        ("throttle", _, Some(&[rate, burst])) => double.throttle(rate, burst),
+        ("lag", _, Some(&[seconds])) => match Duration::try_from_secs_f64(seconds) {
+            Ok(lag) => double.lag(lag),
+            Err(_) => return false,
+        },
         _ => return false,
     };
     true
+}
+
+fn numbers<T: FromStr>(text: &str) -> Option<Vec<T>> {
+    text.split(',').map(|number| number.parse().ok()).collect()
 }

@@ -1,7 +1,8 @@
-//! What a service answers, before it becomes HTTP, and the error documents of the four services.
+//! What a service answers, before it becomes HTTP, and the error documents of the five services.
 //!
 //! It must never answer an error in another service's format: the SDK decides by that format what the error is.
 
+use std::borrow::Cow;
 use std::io::Error;
 
 use hyper::{Response, Version};
@@ -12,6 +13,8 @@ use crate::request::Service;
 
 /// Namespace of IAM's answers.
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+/// Namespace of STS's answers.
+pub(crate) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 /// The request id of every answer; nobody looks it up.
 pub(crate) const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -42,7 +45,7 @@ impl Reply {
     /// Status 200 with this body, of the kind that `service` sends.
     pub(crate) fn of_kind(service: Service, body: Vec<u8>) -> Self {
         let kind = match service {
-            Service::Iam => "text/xml",
+            Service::Iam | Service::Sts => "text/xml",
             Service::S3 => "binary/octet-stream",
             Service::Ssm => "application/x-amz-json-1.1",
             Service::Imds => "text/plain",
@@ -62,14 +65,26 @@ impl Reply {
         self
     }
 
+    /// The result of an operation of IAM or STS, in their envelope.
+    pub(crate) fn result(namespace: &str, action: &str, result: &str) -> Self {
+        Self::xml(
+            200,
+            format!(
+                "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
+                 <ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata></{action}Response>"
+            ),
+        )
+    }
+
     /// An error document in the format of `service`.
     pub(crate) fn error(service: Service, status: u16, code: &str, message: &str) -> Self {
         let (code_xml, message_xml) = (escape(code), escape(message));
+        let namespace = if service == Service::Sts { STS_NAMESPACE } else { IAM_NAMESPACE };
         match service {
-            Service::Iam => Self::xml(
+            Service::Iam | Service::Sts => Self::xml(
                 status,
                 format!(
-                    "<ErrorResponse xmlns=\"{IAM_NAMESPACE}\"><Error><Type>Sender</Type><Code>{code_xml}</Code>\
+                    "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>Sender</Type><Code>{code_xml}</Code>\
                      <Message>{message_xml}</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>"
                 ),
             ),
@@ -137,7 +152,11 @@ pub(crate) fn until_close(response: Response<ReplyBody>) -> Response<ReplyBody> 
 }
 
 /// Text for use between XML tags. Characters that XML 1.0 cannot hold become character references, as S3 writes them.
-pub(crate) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    // Most texts have nothing to escape, and a full page has a hundred thousand characters.
+    if !text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'&' | b'<' | b'>' | b'"')) {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -149,5 +168,5 @@ pub(crate) fn escape(text: &str) -> String {
             other => escaped.push(other),
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }

@@ -3,12 +3,16 @@
 //! It must never hold a body: tests ask which requests were made, and the state says what came of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// The service that a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
     /// Identity and Access Management, query protocol.
     Iam,
+    /// Security Token Service, query protocol.
+    Sts,
     /// Simple Storage Service, path style.
     S3,
     /// Systems Manager, JSON protocol.
@@ -28,12 +32,19 @@ pub struct Request {
     pub path: String,
     /// The operation: `ListSSHPublicKeys`, `PutObject`, `GetParameter`, or the first part of a metadata path (`api`, `meta-data`, `dynamic`).
     pub action: String,
-    /// What it is about, decoded: user or group name, object key (or listed prefix), parameter name, metadata path after `/latest/`.
+    /// What it is about, decoded: user or group name, role ARN, object key (or listed prefix), parameter name, metadata path after
+    /// `/latest/`.
     pub resource: String,
     /// Whether it carried `If-Match` or `If-None-Match`.
     pub conditional: bool,
     /// The headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Arc<BTreeMap<String, String>>,
+    /// The account of the credentials that signed it; the home account where they do not say.
+    pub account: String,
+    /// When it arrived, read to its end.
+    pub at: Instant,
+    /// Whether the answer was a throttle.
+    pub throttled: bool,
 }
 
 impl Request {

@@ -52,6 +52,23 @@ impl Default for S3 {
     }
 }
 
+impl S3 {
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, body: Vec<u8>) {
+        self.writes += 1;
+        self.buckets.entry(bucket.to_owned()).or_default().store(key, body, self.writes);
+    }
+
+    pub(crate) fn remove(&mut self, bucket: &str, key: &str) {
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            bucket.objects.remove(key);
+        }
+    }
+
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        self.buckets.get(bucket)?.objects.get(key).map(|object| object.body.clone())
+    }
+}
+
 fn refuse(status: u16, code: &str) -> Reply {
     Reply::error(Service::S3, status, code, code)
 }
@@ -119,7 +136,8 @@ fn delete(bucket: &mut Bucket, key: &str, incoming: &Incoming) -> Reply {
     Reply::empty(204)
 }
 
-/// `If-None-Match: *` and `If-Match` of a write.
+/// `If-None-Match: *` and `If-Match` of a write. `If-Match` on a missing key is 404, for a PUT and for a DELETE (S3 user guide,
+/// conditional writes and conditional deletes).
 fn failed_condition(bucket: &Bucket, key: &str, incoming: &Incoming) -> Option<Reply> {
     let stored = bucket.objects.get(key);
     match (incoming.header("if-none-match"), incoming.header("if-match"), stored) {
@@ -201,23 +219,20 @@ impl Double {
 
     /// Stores an object; the bucket is made if need be.
     pub fn put_object(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> &Self {
-        let mut state = self.state();
-        state.s3.writes += 1;
-        let writes = state.s3.writes;
-        state.s3.buckets.entry(bucket.to_owned()).or_default().store(key, body.into(), writes);
-        drop(state);
+        self.state().s3.put(bucket, key, body.into());
         self
     }
 
     /// Deletes an object.
     pub fn remove_object(&self, bucket: &str, key: &str) -> &Self {
-        self.bucket(bucket, |bucket| drop(bucket.objects.remove(key)))
+        self.state().s3.remove(bucket, key);
+        self
     }
 
     /// What is stored under a key.
     #[must_use]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        self.state().s3.buckets.get(bucket)?.objects.get(key).map(|object| object.body.clone())
+        self.state().s3.object(bucket, key)
     }
 
     /// Everything that a bucket holds, by key; empty where there is no such bucket.

@@ -17,7 +17,8 @@ use crate::double::{Shared, State, lock};
 use crate::fault::Fault;
 use crate::incoming::{Call, Incoming};
 use crate::reply::{Reply, until_close};
-use crate::{iam, imds, s3, ssm};
+use crate::request::{Request, Service};
+use crate::{hook, iam, imds, s3, ssm, sts};
 
 /// Serves until `stop` is sent or dropped; connections still open then end with the runtime.
 pub(crate) async fn serve(listener: std::net::TcpListener, shared: Shared, mut stop: oneshot::Receiver<()>) {
@@ -43,15 +44,22 @@ async fn connection(stream: TcpStream, shared: Shared) {
 
 async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Response<ReplyBody>, Error> {
     let incoming = Incoming::read(request).await?;
-    let (call, request) = incoming.classify();
+    let (call, mut request) = incoming.classify();
     let service = request.service;
     let fault = {
         let mut state = lock(&shared);
-        let fault = state.faults.take(&request);
-        state.log.push(request);
+        if request.account.is_empty() {
+            state.accounts.home_number().clone_into(&mut request.account);
+        }
+        let mut fault = state.faults.take(&request);
+        if fault.is_none() && service == Service::Iam && !state.throttle.admits(&request.account, request.at) {
+            fault = Some(Fault::Throttle);
+        }
+        request.throttled = fault == Some(Fault::Throttle);
+        state.log.push(request.clone());
         fault
     };
-    let done = || dispatch(&mut lock(&shared), &call, &incoming);
+    let done = || dispatch(&mut lock(&shared), &request, &call, &incoming);
     match fault {
         None => done().into_http(),
         Some(Fault::Hang) => std::future::pending().await,
@@ -79,9 +87,19 @@ async fn answer(request: hyper::Request<HttpBody>, shared: Shared) -> Result<Res
     }
 }
 
-fn dispatch(state: &mut State, call: &Call, incoming: &Incoming) -> Reply {
+fn dispatch(state: &mut State, request: &Request, call: &Call, incoming: &Incoming) -> Reply {
+    hook::run(state, request);
     match call {
-        Call::Iam(form) => iam::answer(&state.iam, form),
+        Call::Iam(form) => match state.accounts.get_mut(&request.account) {
+            Some(directory) => iam::answer(directory, form),
+            None => Reply::error(
+                Service::Iam,
+                403,
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+            ),
+        },
+        Call::Sts(form) => sts::answer(&state.accounts, &request.account, form),
         Call::Ssm { operation, input } => ssm::answer(&state.ssm, operation, input),
         Call::Imds { path } => imds::answer(&mut state.imds, path, incoming),
         Call::S3 { bucket, key } => s3::answer(&mut state.s3, bucket, key, incoming),

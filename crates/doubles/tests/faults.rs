@@ -52,6 +52,20 @@ fn a_fault_meets_what_was_meant_as_often_as_was_meant() {
     assert_eq!(double.clear_requests().requests().len(), 0);
 }
 
+/// How a test lets every call of a run fail in its turn, whatever service it is for.
+#[test]
+fn requests_are_counted_over_several_services() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "");
+    double.fault(Match::any_of(&[Service::Iam, Service::S3]).skip(2).times(1), Fault::Status(500, "Broken".to_owned()));
+    let s3 = || get(&double, "/b/k").status;
+    let sts = || iam(&double, "Action=GetCallerIdentity&Version=2011-06-15").status;
+    let statuses = [s3(), sts(), iam(&double, "Action=ListUsers").status, sts(), s3(), s3()];
+    assert_eq!(statuses, [200, 200, 200, 200, 500, 200]);
+    let both = Match::any_of(&[Service::Iam, Service::S3]);
+    assert_eq!((double.count(&both), double.count(&both.clone().on("k")), double.count(&Match::any())), (4, 3, 6));
+}
+
 #[test]
 fn a_hanging_request_is_read_and_never_answered() {
     let double = Double::start("127.0.0.1:0").unwrap();

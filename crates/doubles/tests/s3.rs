@@ -7,7 +7,7 @@
 mod common;
 
 use common::{get, send, tags};
-use iam_ssh_doubles::Double;
+use iam_ssh_doubles::{Double, Fault, Match, Service};
 
 fn code(answer: &common::Answer) -> (u16, String) {
     (answer.status, tags(&answer.body, "Code").pop().unwrap_or_default())
@@ -68,6 +68,43 @@ fn writes_obey_their_conditions_and_drop_their_framing() {
     let delete = |headers: &[(&str, &str)]| send(&double, "DELETE", "/b/k", headers, b"").status;
     assert_eq!((delete(&[("if-match", "\"x\"")]), delete(&[]), delete(&[])), (412, 204, 204));
     assert!(double.objects("b").is_empty());
+}
+
+/// As the API reference and the user guide's pages on conditional writes and deletes have it.
+#[test]
+fn a_condition_meets_another_writer() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    double.put_object("b", "k", "mine");
+    let etag = get(&double, "/b/k").header("etag").unwrap();
+    let with =
+        |method: &str, key: &str| code(&send(&double, method, &format!("/b/{key}"), &[("if-match", &etag)], b"new"));
+    for method in ["PUT", "DELETE"] {
+        assert_eq!(with(method, "none"), (404, "NoSuchKey".to_owned()));
+        double.put_object("b", "k", "mine").on_call(Match::any_of(&[Service::S3]), 1, |change| {
+            change.put_object("b", "k", "somebody else's");
+        });
+        assert_eq!(with(method, "k"), (412, "PreconditionFailed".to_owned()), "written right before {method}");
+        assert_eq!(double.object("b", "k").unwrap(), b"somebody else's");
+        double.put_object("b", "k", "mine").on_call(Match::any(), 1, |change| {
+            change.remove_object("b", "k");
+        });
+        assert_eq!(with(method, "k").0, 404, "deleted right before {method}");
+        double.put_object("b", "k", "mine");
+        double.fault(Match::any().times(1), Fault::Status(409, "ConditionalRequestConflict".to_owned()));
+        assert_eq!(with(method, "k"), (409, "ConditionalRequestConflict".to_owned()));
+        assert_eq!(double.object("b", "k").unwrap(), b"mine", "a conflict changes nothing");
+    }
+    assert_eq!(send(&double, "DELETE", "/b/k", &[("if-match", "*")], b"").status, 204);
+}
+
+#[test]
+fn an_object_of_ten_megabytes_comes_back_as_it_went() {
+    let double = Double::start("127.0.0.1:0").unwrap();
+    let body = "0123456789abcdef".repeat(640 * 1024);
+    let put = send(&double, "PUT", "/b", &[], b"").status;
+    assert_eq!((put, send(&double, "PUT", "/b/state", &[], body.as_bytes()).status), (200, 200));
+    let got = send(&double, "GET", "/b/state", &[("x-amz-checksum-mode", "ENABLED")], b"");
+    assert!(got.header("x-amz-checksum-crc32").is_some() && got.body == body);
 }
 
 #[test]

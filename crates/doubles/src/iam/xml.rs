@@ -2,37 +2,29 @@
 //!
 //! It must escape every name: the double also serves names that AWS would refuse.
 
-use super::page::Page;
-use super::{SshKey, User};
+use super::account::{Account, Group, Policy, Rights, SshKey, User};
 use crate::reply::escape;
 
 /// When everything was made, unless told otherwise.
 pub(crate) const CREATED: &str = "2026-01-01T00:00:00Z";
-const ACCOUNT: &str = "123456789012";
-
-/// One entry of GetAccountAuthorizationDetails.
-pub(crate) enum Entry<'a> {
-    User(&'a str, &'a User),
-    Group(&'a str),
-}
 
 /// The fields that ListUsers and GetGroup give of a user: no tags, as on AWS.
-pub(crate) fn user_fields(name: &str) -> String {
-    let name = escape(name);
+pub(crate) fn user_fields(account: &Account, user: &User) -> String {
+    let (name, path) = (escape(&user.name), escape(&user.path));
     format!(
-        "<Path>/</Path><UserName>{name}</UserName><UserId>AIDA{id}</UserId>\
-         <Arn>arn:aws:iam::{ACCOUNT}:user/{name}</Arn><CreateDate>{CREATED}</CreateDate>",
-        id = identity(&name)
+        "<Path>{path}</Path><UserName>{name}</UserName><UserId>{}</UserId>\
+         <Arn>arn:aws:iam::{}:user{path}{name}</Arn><CreateDate>{CREATED}</CreateDate>",
+        user.id, account.number
     )
 }
 
 /// The fields of a group; nowhere do they hold its members.
-pub(crate) fn group_fields(name: &str) -> String {
-    let name = escape(name);
+pub(crate) fn group_fields(account: &Account, group: &Group) -> String {
+    let (name, path) = (escape(&group.name), escape(&group.path));
     format!(
-        "<Path>/</Path><GroupName>{name}</GroupName><GroupId>AGPA{id}</GroupId>\
-         <Arn>arn:aws:iam::{ACCOUNT}:group/{name}</Arn><CreateDate>{CREATED}</CreateDate>",
-        id = identity(&name)
+        "<Path>{path}</Path><GroupName>{name}</GroupName><GroupId>{}</GroupId>\
+         <Arn>arn:aws:iam::{}:group{path}{name}</Arn><CreateDate>{CREATED}</CreateDate>",
+        group.id, account.number
     )
 }
 
@@ -48,38 +40,83 @@ pub(crate) fn key_fields(user: &str, key: &SshKey) -> String {
     )
 }
 
-/// A page of GetAccountAuthorizationDetails.
-pub(crate) fn details(page: &Page<Entry<'_>>) -> String {
-    let (mut users, mut groups) = (String::new(), String::new());
-    for entry in &page.entries {
-        match entry {
-            Entry::User(name, user) => users.push_str(&format!("<member>{}</member>", user_detail(name, user))),
-            Entry::Group(name) => groups.push_str(&format!(
-                "<member>{}<GroupPolicyList/><AttachedManagedPolicies/></member>",
-                group_fields(name)
-            )),
-        }
+/// A tag.
+pub(crate) fn tag_fields(key: &str, value: &str) -> String {
+    format!("<Key>{}</Key><Value>{}</Value>", escape(key), escape(value))
+}
+
+/// An attached managed policy: its name is the last part of its ARN.
+pub(crate) fn attached_fields(arn: &str) -> String {
+    let (name, arn) = (escape(arn.rsplit('/').next().unwrap_or_default()), escape(arn));
+    format!("<PolicyName>{name}</PolicyName><PolicyArn>{arn}</PolicyArn>")
+}
+
+/// An inline policy; `document` is encoded already.
+pub(crate) fn policy_fields(name: &str, document: &str) -> String {
+    format!("<PolicyName>{}</PolicyName><PolicyDocument>{document}</PolicyDocument>", escape(name))
+}
+
+/// What GetUser and GetAccountAuthorizationDetails give of a user and the lists do not: boundary and tags.
+pub(crate) fn user_extras(user: &User) -> String {
+    let boundary = user.boundary.as_deref().map(|arn| {
+        format!(
+            "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>\
+             <PermissionsBoundaryArn>{}</PermissionsBoundaryArn></PermissionsBoundary>",
+            escape(arn)
+        )
+    });
+    boundary.unwrap_or_default() + &list("Tags", user.tags.iter().map(|(key, value)| tag_fields(key, value)))
+}
+
+/// A list element; an empty one has no closing tag, as AWS writes it.
+pub(crate) fn list(name: &str, entries: impl IntoIterator<Item = String>) -> String {
+    let mut members = String::new();
+    for entry in entries {
+        members.push_str("<member>");
+        members.push_str(&entry);
+        members.push_str("</member>");
     }
+    if members.is_empty() { format!("<{name}/>") } else { format!("<{name}>{members}</{name}>") }
+}
+
+/// Inline policies in a list called `inline`, and attached ones.
+fn rights(inline: &str, rights: &Rights) -> String {
+    let attached = rights.attached.iter().map(|arn| attached_fields(arn));
+    list(inline, rights.inline.iter().map(|(name, document)| policy_fields(name, document)))
+        + &list("AttachedManagedPolicies", attached)
+}
+
+/// A user in GetAccountAuthorizationDetails.
+pub(crate) fn user_detail(account: &Account, user: &User) -> String {
+    let groups = user.groups.iter().filter_map(|name| account.groups.get(name));
+    user_fields(account, user)
+        + &list("GroupList", groups.map(|group| escape(&group.name).into_owned()))
+        + &rights("UserPolicyList", &user.rights)
+        + &user_extras(user)
+}
+
+/// A group in GetAccountAuthorizationDetails.
+pub(crate) fn group_detail(account: &Account, group: &Group) -> String {
+    group_fields(account, group) + &rights("GroupPolicyList", &group.rights)
+}
+
+/// A managed policy in GetAccountAuthorizationDetails, with the documents of all its versions, the newest first.
+pub(crate) fn policy_detail(account: &Account, policy: &Policy) -> String {
+    let versions = policy.versions.iter().enumerate().rev().map(|(index, document)| {
+        let default = index == policy.default;
+        format!(
+            "<Document>{document}</Document><VersionId>v{}</VersionId><IsDefaultVersion>{default}</IsDefaultVersion>\
+             <CreateDate>{CREATED}</CreateDate>",
+            index + 1
+        )
+    });
+    let (name, versions) = (escape(&policy.name), list("PolicyVersionList", versions));
     format!(
-        "{}<UserDetailList>{users}</UserDetailList><GroupDetailList>{groups}</GroupDetailList><RoleDetailList/><Policies/>",
-        page.tail()
+        "<PolicyName>{name}</PolicyName><PolicyId>{}</PolicyId><Arn>arn:aws:iam::{}:policy/{name}</Arn><Path>/</Path>\
+         <DefaultVersionId>v{}</DefaultVersionId><IsAttachable>true</IsAttachable><CreateDate>{CREATED}</CreateDate>\
+         <UpdateDate>{CREATED}</UpdateDate>{versions}",
+        policy.id,
+        account.number,
+        policy.default + 1
     )
-}
-
-fn user_detail(name: &str, user: &User) -> String {
-    let groups: String = user.groups.iter().map(|group| format!("<member>{}</member>", escape(group))).collect();
-    let tags: String = user
-        .tags
-        .iter()
-        .map(|(key, value)| format!("<member><Key>{}</Key><Value>{}</Value></member>", escape(key), escape(value)))
-        .collect();
-    format!("{}<GroupList>{groups}</GroupList><AttachedManagedPolicies/><Tags>{tags}</Tags>", user_fields(name))
-}
-
-/// Sixteen characters that look like the tail of an IAM id and differ between names.
-fn identity(name: &str) -> String {
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016X}")
 }

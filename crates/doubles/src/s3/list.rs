@@ -37,7 +37,7 @@ pub(crate) fn answer(bucket: &Bucket, name: &str, cap: usize, query: &Pairs) -> 
     let page: Vec<_> = found.by_ref().take(size).collect();
     let next = found.next().and(page.last()).map(|(key, _)| to_token(key));
     let encoded = query.get("encoding-type") == Some("url");
-    let show = |key: &str| if encoded { encode(key) } else { escape(key) };
+    let show = |key: &str| if encoded { encode(key) } else { escape(key).into_owned() };
     let contents: String = page
         .iter()
         .map(|(key, object)| {

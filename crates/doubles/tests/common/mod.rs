@@ -74,6 +74,25 @@ pub fn iam(double: &Double, form: &str) -> Answer {
     send(double, "POST", "/", &[("content-type", "application/x-www-form-urlencoded")], form.as_bytes())
 }
 
+/// One page of everything that GetAccountAuthorizationDetails gives of users, groups and the account's own policies.
+pub fn details(double: &Double, more: &str) -> String {
+    let answer = iam(double, &format!("Action=GetAccountAuthorizationDetails{more}"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
+}
+
+/// The user names of each page of GetAccountAuthorizationDetails, read to its end; `between` comes before each page but the first.
+pub fn user_pages(double: &Double, mut between: impl FnMut(usize)) -> Vec<Vec<String>> {
+    let (mut pages, mut marker) = (Vec::new(), String::new());
+    loop {
+        let page = details(double, &format!("&MaxItems=1000&Filter.member.1=User{marker}"));
+        pages.push(tags(&page, "UserName"));
+        let Some(next) = tags(&page, "Marker").pop() else { return pages };
+        between(pages.len());
+        marker = format!("&Marker={next}");
+    }
+}
+
 /// The text between `<name>` and `</name>`, every time it occurs.
 pub fn tags(xml: &str, name: &str) -> Vec<String> {
     xml.split(&format!("<{name}>"))
