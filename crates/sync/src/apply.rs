@@ -1,7 +1,8 @@
 //! Carries a complete plan out: first what takes access away, then what gives it, last the documents of vanished principals.
 //!
 //! It must never let a failure keep a withdrawal from being tried: the plan is known to be right, and a document that cannot be written
-//! is no reason to keep somebody else's access. Each document is replaced or deleted whole, so whatever fails, none is half a document.
+//! is no reason to keep somebody else's access. Each document is replaced or deleted whole, so whatever fails, none is half a document;
+//! and only where it still is what the plan was made from.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -10,24 +11,28 @@ use std::future::Future;
 use futures_util::{StreamExt, stream};
 use iam_ssh_core::Principal;
 
-use crate::bucket::{Bucket, BucketError};
+use crate::bucket::{Bucket, BucketError, Expected};
 use crate::error::{Error, Unfinished};
-use crate::run::IN_FLIGHT;
 
+/// How many objects are read, written or deleted at the same time.
+pub(crate) const IN_FLIGHT: usize = 8;
 /// After so many failed writes that only give, no more of those are tried.
 const MAX_FAILED: usize = 10;
 /// How documents are labelled; S3 tools then show them.
 const TEXT: &str = "text/plain; charset=us-ascii";
 
+/// A document that is to change, and what is expected to be there.
+pub(crate) type Target = (Principal, Expected);
+
 /// What is to be changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Documents to write that lose lines, or may.
-    pub(crate) taking: Vec<Principal>,
+    pub(crate) taking: Vec<Target>,
     /// Documents to write that only gain.
-    pub(crate) giving: Vec<Principal>,
+    pub(crate) giving: Vec<Target>,
     /// Documents to delete: their principals are gone.
-    pub(crate) gone: Vec<Principal>,
+    pub(crate) gone: Vec<Target>,
 }
 
 /// Makes all changes that can be made.
@@ -40,18 +45,14 @@ pub(crate) async fn apply(
     texts: &BTreeMap<Principal, String>,
     changes: &Changes,
 ) -> Result<(), Error> {
-    let put = |principal: &Principal| {
-        let body = texts.get(principal).map(String::as_bytes).unwrap_or_default().to_vec();
-        let key = principal.object_key(prefix);
-        async move { bucket.put(&key, body, TEXT).await }
+    let put = |(principal, expected): &Target| {
+        let body = texts.get(principal).map(String::as_bytes).unwrap_or_default();
+        write(bucket, principal.object_key(prefix), body, expected.clone())
     };
-    let delete = |principal: &Principal| {
-        let key = principal.object_key(prefix);
-        async move { bucket.delete(&key).await }
-    };
+    let remove = |(principal, expected): &Target| delete(bucket, principal.object_key(prefix), expected.clone());
     let taken = each(&changes.taking, usize::MAX, put).await;
     let given = each(&changes.giving, MAX_FAILED, put).await;
-    let deleted = each(&changes.gone, usize::MAX, delete).await;
+    let deleted = each(&changes.gone, usize::MAX, remove).await;
     let unfinished = Unfinished {
         changed: changes.taking.len() + changes.giving.len(),
         written: taken.done + given.done,
@@ -64,6 +65,32 @@ pub(crate) async fn apply(
     if unfinished.failures.is_empty() { Ok(()) } else { Err(Error::Unfinished(Box::new(unfinished))) }
 }
 
+/// Writes a document. A write whose answer was lost is sent again and then meets itself, which is no conflict.
+async fn write(bucket: &impl Bucket, key: String, body: &[u8], expected: Expected) -> Result<(), BucketError> {
+    let result = bucket.put(&key, body.to_vec(), TEXT, &expected).await;
+    match result {
+        Err(error) if error.cause.is_conflict() => {
+            let now = bucket.get(&key).await?;
+            if now.is_some_and(|now| !now.oversized && now.body == body) { Ok(()) } else { Err(error) }
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Deletes a document.
+async fn delete(bucket: &impl Bucket, key: String, expected: Expected) -> Result<(), BucketError> {
+    match bucket.delete(&key, &expected).await {
+        Err(error) if error.cause.is_conflict() => {
+            if bucket.get(&key).await?.is_none() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+        other => other,
+    }
+}
+
 /// What came of one kind of changes.
 #[derive(Default)]
 struct Outcome {
@@ -72,18 +99,18 @@ struct Outcome {
     failures: Vec<BucketError>,
 }
 
-/// Does the same to each principal's document, some at a time, and begins with no more once `limit` of them failed.
-async fn each<F>(principals: &[Principal], limit: usize, change: impl Fn(&Principal) -> F) -> Outcome
+/// Does the same to each document, some at a time, and begins with no more once `limit` of them failed.
+async fn each<F>(targets: &[Target], limit: usize, change: impl Fn(&Target) -> F) -> Outcome
 where
     F: Future<Output = Result<(), BucketError>>,
 {
     let failed = Cell::new(0_usize);
-    let mut results = stream::iter(principals)
-        .map(|principal| async {
+    let mut results = stream::iter(targets)
+        .map(|target| async {
             if failed.get() >= limit {
                 return None;
             }
-            let result = change(principal).await;
+            let result = change(target).await;
             failed.set(failed.get() + usize::from(result.is_err()));
             Some(result)
         })

@@ -5,6 +5,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use iam_ssh_core::text::escape;
 
@@ -22,6 +23,8 @@ pub enum Cause {
         code: String,
         /// The service's message.
         message: String,
+        /// The answer's HTTP status.
+        status: u16,
     },
     /// No complete answer came in time.
     Timeout,
@@ -31,14 +34,15 @@ pub enum Cause {
     CutOff(CutOff),
     /// The service answered something that its API does not allow; what, in our words.
     Nonsense(&'static str),
+    /// The pages of an answer contradict each other: something changed between them. What, in our words, names escaped.
+    Torn(String),
 }
 
 impl Cause {
     /// The cause that an SDK error is about.
-    pub fn of<E, R>(error: &SdkError<E, R>) -> Self
+    pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
-        R: fmt::Debug + 'static,
     {
         if let Some(cut) = cut_off(error) {
             return Self::CutOff(cut);
@@ -49,6 +53,7 @@ impl Cause {
                 Self::Refused {
                     code: shown(meta.code().unwrap_or("unknown")),
                     message: shown(meta.message().unwrap_or("")),
+                    status: service.raw().status().as_u16(),
                 }
             }
             SdkError::TimeoutError(_) => Self::Timeout,
@@ -71,13 +76,37 @@ impl Cause {
         matches!(self, Self::Refused { code: found, .. } if found == code)
     }
 
+    /// Whether the service wants fewer calls: IAM says `Throttling` with status 400 (facts of the AWS Knowledge Center).
+    #[must_use]
+    pub fn is_throttle(&self) -> bool {
+        let codes =
+            ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"];
+        matches!(self, Self::Refused { code, status, .. } if *status == 429 || codes.contains(&code.as_str()))
+    }
+
+    /// Whether the same call may succeed a moment later, throttling apart.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => *status >= 500 && !self.is_throttle(),
+            Self::Timeout | Self::Failed(_) | Self::CutOff(_) => true,
+            Self::Nonsense(_) | Self::Torn(_) => false,
+        }
+    }
+
+    /// Whether a condition of a write was not met: somebody else wrote meanwhile (S3: 412, and 404 where nothing is there any more).
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.is("PreconditionFailed") || self.is("NoSuchKey")
+    }
+
     /// What the administrator can do about it; empty where nothing general can be said.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Refused { code, .. } => match code.as_str() {
                 "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" => {
-                    "allow it in the policy of the role that runs the sync (iam-ssh's README lists what it needs), \
+                    "allow it in the policy of the role that runs the sync (deploy/policies/sync.json is what it needs), \
                      and check S3_BUCKET_OWNER"
                 }
                 "NoSuchBucket" => "create the bucket or correct S3_BUCKET",
@@ -90,6 +119,9 @@ impl Cause {
                 | "InvalidClientTokenId"
                 | "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch" => "renew the AWS credentials",
+                "PreconditionFailed" | "NoSuchKey" | "ConditionalRequestConflict" => {
+                    "somebody else wrote there meanwhile; the next run looks again"
+                }
                 "RequestTimeTooSkewed" => "set this machine's clock",
                 _ => "",
             },
@@ -100,6 +132,7 @@ impl Cause {
                 "run the sync again; if it stays so, check the network, proxies on the way to AWS, and AWS_ENDPOINT_URL"
             }
             Self::Nonsense(_) => "check AWS_ENDPOINT_URL: this is not what AWS answers",
+            Self::Torn(_) => "the account changes at this moment; run the sync again",
         }
     }
 }
@@ -107,12 +140,13 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { code, message } if message.is_empty() => write!(f, "{code}")?,
-            Self::Refused { code, message } => write!(f, "{code}: {message}")?,
+            Self::Refused { code, message, .. } if message.is_empty() => write!(f, "{code}")?,
+            Self::Refused { code, message, .. } => write!(f, "{code}: {message}")?,
             Self::Timeout => write!(f, "no answer in time")?,
             Self::Failed(why) => write!(f, "{why}")?,
             Self::CutOff(cut) => write!(f, "the answer is cut off: {cut}")?,
             Self::Nonsense(what) => write!(f, "the answer makes no sense: {what}")?,
+            Self::Torn(what) => write!(f, "its pages contradict each other: {what}")?,
         }
         match self.advice() {
             "" => Ok(()),

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_s3::config::{ProvideCredentials, SharedHttpClient};
+use aws_sdk_s3::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -26,6 +28,9 @@ pub struct Clients {
     pub iam: aws_sdk_iam::Client,
     /// For the bucket.
     pub s3: aws_sdk_s3::Client,
+    /// How often a call is tried (`AWS_MAX_ATTEMPTS`).
+    pub attempts: u32,
+    config: SdkConfig,
 }
 
 impl Clients {
@@ -46,7 +51,20 @@ impl Clients {
             return Err(SettingsError::NoRegion.into());
         }
         credentials(&config).await?;
-        Ok(Self { iam: aws_sdk_iam::Client::new(&config), s3: s3_client(&config) })
+        let attempts = config.retry_config().map_or(3, RetryConfig::max_attempts);
+        Ok(Self { iam: iam_client(&config), s3: s3_client(&config), attempts, config })
+    }
+
+    /// A client for the directory of the account that this role belongs to.
+    pub async fn iam_as(&self, role: &str, external_id: Option<&str>) -> aws_sdk_iam::Client {
+        let role = AssumeRoleProvider::builder(role).configure(&self.config).session_name("iam-ssh-sync");
+        let role = match external_id {
+            Some(id) => role.external_id(id),
+            None => role,
+        };
+        let credentials = SharedCredentialsProvider::new(role.build().await);
+        let config = self.config.clone().into_builder().credentials_provider(credentials).build();
+        iam_client(&config)
     }
 }
 
@@ -59,6 +77,12 @@ async fn credentials(config: &SdkConfig) -> Result<(), Error> {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::Credentials(cause::chain(&error))),
     }
+}
+
+/// IAM is asked at a pace of ours, which also sees to what is to be tried again.
+fn iam_client(config: &SdkConfig) -> aws_sdk_iam::Client {
+    let config = aws_sdk_iam::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+    aws_sdk_iam::Client::from_conf(config)
 }
 
 /// S3 at a custom endpoint is asked path style: `bucket.127.0.0.1` is no host.

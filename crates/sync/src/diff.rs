@@ -69,7 +69,7 @@ impl Diff {
 }
 
 /// A key line without its base64: owner, fingerprint, type, and options if it has any.
-fn shown(line: &KeyLine) -> String {
+pub(crate) fn shown(line: &KeyLine) -> String {
     let mut text = format!("{} {} {}", line.owner(), line.key().fingerprint(), line.key().key_type());
     if !line.options().is_empty() {
         let options: Vec<String> = line.options().iter().map(ToString::to_string).collect();

@@ -3,10 +3,13 @@
 //! It must never leave open whether something was changed.
 
 use std::fmt;
-use std::process::ExitCode;
+
+use iam_ssh_core::text::escape;
 
 use crate::bucket::BucketError;
 use crate::directory::DirectoryError;
+use crate::lease::{self, LeaseError};
+use crate::memory::{self, OtherAccount};
 use crate::settings::SettingsError;
 
 /// Why a run ended without the bucket being in sync.
@@ -18,11 +21,25 @@ pub enum Error {
     Directory(DirectoryError),
     /// The bucket could not be compared; nothing was changed.
     Compare(BucketError),
-    /// IAM reports no user that could be published, although the bucket holds documents of users; nothing was changed.
-    NoUsers {
-        /// How many documents of users the bucket holds.
-        stored: usize,
+    /// The time was up before everything was read; nothing was changed, and the next run goes on from there.
+    Incomplete {
+        /// How many users are read.
+        done: usize,
+        /// Of how many.
+        of: usize,
     },
+    /// Another run is at work, until then unless it goes on; nothing was changed.
+    Busy(String),
+    /// Another run took over while this one worked, because this one seemed dead.
+    Overtaken,
+    /// The lease could not be taken or renewed.
+    Lease(BucketError),
+    /// The sync's memory could not be read or written; no document was changed.
+    Memory(BucketError),
+    /// The documents are in sync, but the sync's memory says that there is something left to do.
+    Forgotten(BucketError),
+    /// The bucket says what is in one account, and the credentials are another's.
+    OtherAccount(OtherAccount),
     /// Some of the changes could not be made.
     Unfinished(Box<Unfinished>),
     /// The bucket is in sync, but the heartbeat could not be written.
@@ -62,14 +79,19 @@ impl Error {
         }
     }
 
-    /// The process's exit code: 2 for bad settings, 3 for a change that is refused, 1 for everything else (CONTRACT, "Sync").
+    /// The process's exit code: 2 for bad settings, 1 for everything else (CONTRACT, "Sync").
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) => ExitCode::from(2),
-            Self::NoUsers { .. } => ExitCode::from(3),
-            _ => ExitCode::from(1),
+            Self::Settings(_) => 2,
+            _ => 1,
         }
+    }
+
+    /// Whether the run only ended early, as it is meant to: there is too much to read for one, or another one is at work.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        matches!(self, Self::Incomplete { .. } | Self::Busy(_))
     }
 }
 
@@ -79,10 +101,40 @@ impl fmt::Display for Error {
             Self::Settings(why) => write!(f, "bad settings: {why}"),
             Self::Directory(why) => write!(f, "nothing was changed: {why}"),
             Self::Compare(why) => write!(f, "nothing was changed: {why}"),
-            Self::NoUsers { stored } => write!(
+            Self::Incomplete { done, of } => write!(
                 f,
-                "nothing was changed, refused: IAM reports no user that could be published, but the bucket holds documents of {stored}; check the account that \
-                 the credentials and AWS_ENDPOINT_URL belong to; if there are no users any more, delete the objects below users/ by hand"
+                "nothing was changed yet: the time was up after the keys of {done} of {of} users were read; what was read is kept, \
+                 and the next run goes on from there"
+            ),
+            Self::Busy(until) => write!(
+                f,
+                "nothing was changed: another run is at work ({} says until {until}, if it does not go on); wait for it, \
+                 or raise LEASE_WAIT",
+                lease::KEY
+            ),
+            Self::Overtaken => write!(
+                f,
+                "another run took over, because this one did not renew {} in time; some documents may be changed, \
+                 and the other run sees to all of them",
+                lease::KEY
+            ),
+            Self::Lease(why) => write!(
+                f,
+                "{} could not be held, without which no document is written; some may be changed if this happened late, \
+                 and the next run carries on: {why}",
+                lease::KEY
+            ),
+            Self::Memory(why) => write!(f, "no document was changed: {why}"),
+            Self::Forgotten(why) => {
+                write!(f, "the documents are in sync, but that was not noted, so that the next run looks again: {why}")
+            }
+            Self::OtherAccount(OtherAccount(known, found)) => write!(
+                f,
+                "nothing was changed: what is stored there, or set in ACCOUNTS, is about account {}, but IAM answers for {}; check the credentials and \
+                 AWS_ENDPOINT_URL, or use another S3_PREFIX; if the account was really replaced, delete {} below the prefix",
+                escape(known.as_bytes(), 40),
+                escape(found.as_bytes(), 40),
+                memory::KEY
             ),
             Self::Unfinished(unfinished) => write!(f, "{unfinished}"),
             Self::Credentials(why) => write!(
@@ -119,10 +171,17 @@ impl fmt::Display for Unfinished {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Credentials(_) | Self::Start(_) | Self::NoUsers { .. } => None,
+            Self::Credentials(_)
+            | Self::Start(_)
+            | Self::Incomplete { .. }
+            | Self::Busy(_)
+            | Self::Overtaken
+            | Self::OtherAccount(_) => None,
             Self::Settings(why) => Some(why),
             Self::Directory(why) => Some(why),
-            Self::Compare(why) | Self::Heartbeat(why) => Some(why),
+            Self::Compare(why) | Self::Heartbeat(why) | Self::Lease(why) | Self::Memory(why) | Self::Forgotten(why) => {
+                Some(why)
+            }
             Self::Unfinished(unfinished) => unfinished.failures.first().map(|why| why as _),
         }
     }
@@ -137,5 +196,15 @@ impl From<SettingsError> for Error {
 impl From<DirectoryError> for Error {
     fn from(why: DirectoryError) -> Self {
         Self::Directory(why)
+    }
+}
+
+impl From<LeaseError> for Error {
+    fn from(why: LeaseError) -> Self {
+        match why {
+            LeaseError::Busy(until) => Self::Busy(until),
+            LeaseError::Lost => Self::Overtaken,
+            LeaseError::Bucket(why) => Self::Lease(why),
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -12,6 +12,21 @@ use crate::report::Report;
 
 /// Its key below the prefix (CONTRACT, "Bucket").
 pub const KEY: &str = "iam-ssh/heartbeat.json";
+
+/// How far two clocks may be apart.
+const SKEW: time::Duration = time::Duration::minutes(5);
+
+/// How long ago the run of this heartbeat ended; `None` where it does not say so, or speaks of the future.
+#[must_use]
+pub fn age(heartbeat: &[u8], now: OffsetDateTime) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Ended {
+        ended: String,
+    }
+    let ended = serde_json::from_slice::<Ended>(heartbeat).ok()?.ended;
+    let ended = OffsetDateTime::parse(&ended, &Rfc3339).ok()?;
+    (ended <= now + SKEW).then(|| Duration::try_from(now - ended).unwrap_or_default())
+}
 
 #[derive(Serialize)]
 struct Heartbeat {
@@ -25,6 +40,8 @@ struct Heartbeat {
     deleted: usize,
     kept: usize,
     skipped: usize,
+    excluded: usize,
+    foreign: usize,
 }
 
 /// The heartbeat of a run that took `duration` and ended at `ended`, as JSON ended by a line break.
@@ -42,6 +59,8 @@ pub fn render(report: &Report, ended: OffsetDateTime, duration: Duration) -> Vec
         deleted: report.deleted.len(),
         kept: report.kept,
         skipped: report.skipped.len(),
+        excluded: report.excluded.len(),
+        foreign: report.foreign.len(),
     };
     let mut json = serde_json::to_vec_pretty(&heartbeat).unwrap_or_default();
     json.push(b'\n');
@@ -62,8 +81,11 @@ mod tests {
             "{\n  \"version\": \"",
             env!("CARGO_PKG_VERSION"),
             "\",\n  \"ended\": \"2026-01-01T00:00:00Z\",\n  \"duration_ms\": 1500,\n  \"users\": 2,\n  \"groups\": 1,\n",
-            "  \"keys\": 3,\n  \"put\": 0,\n  \"deleted\": 0,\n  \"kept\": 7,\n  \"skipped\": 0\n}\n"
+            "  \"keys\": 3,\n  \"put\": 0,\n  \"deleted\": 0,\n  \"kept\": 7,\n  \"skipped\": 0,\n  \"excluded\": 0,\n  \"foreign\": 0\n}\n"
         );
-        assert_eq!(render(&report, ended, Duration::from_millis(1500)), expected.as_bytes());
+        let written = render(&report, ended, Duration::from_millis(1500));
+        assert_eq!(written, expected.as_bytes());
+        assert_eq!(age(&written, ended + Duration::from_secs(7)), Some(Duration::from_millis(7999)));
+        assert_eq!(age(b"{}", ended), None);
     }
 }

@@ -1,157 +1,338 @@
-//! One run: read everything, compare everything, then write what differs, delete what is gone, and leave the heartbeat.
+//! One run for one account: read, compare, then write what differs, delete what is gone, and leave the heartbeat.
 //!
-//! The order is the safety: until directory and bucket are known completely, and the change is plausible, nothing is changed; then
-//! [`apply`] takes before it gives; until everything is done, there is no heartbeat. It must never know IAM, S3 or the time but through
-//! its parameters.
+//! The order is the safety: until the account and the bucket are known completely, nothing is changed; what a suspicious shrink takes is
+//! held back; then [`apply`] takes before it gives; until everything is done, there is no heartbeat. All of it under the lease. It must
+//! never know IAM, S3 or the time of day but through its parameters.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use iam_ssh_core::{Plan, Principal};
+use iam_ssh_core::{Name, Principal};
 use time::OffsetDateTime;
 
-use crate::apply::{Changes, apply};
-use crate::bucket::{self, Bucket, BucketError, plain_etag};
-use crate::diff::Diff;
-use crate::directory::{self, Directory};
-use crate::documents::documents;
+use crate::apply::apply;
+use crate::bucket::{Bucket, BucketError, Expected};
+use crate::budget::Budget;
+use crate::compare::{Compared, Scene};
+use crate::directory::Directory;
+use crate::documents::{Documents, Rendering, documents};
 use crate::error::Error;
+use crate::events::What;
+use crate::guard::Refusal;
 use crate::heartbeat;
+use crate::lease::{Lease, LeaseError, Terms};
+use crate::memory::{Memory, Store, Unfinished};
+use crate::picture::Picture;
+use crate::progress::Progress;
+use crate::reading::{Ask, Read, Reader, within};
 use crate::report::Report;
 use crate::settings::Settings;
 
-/// How many objects are read, written or deleted at the same time.
-pub(crate) const IN_FLIGHT: usize = 8;
-
-/// Brings the bucket in line with the directory, or with `dry_run` only tells what that would change.
-///
-/// # Errors
-/// See [`Error`]: each says what state the bucket was left in.
-pub async fn run(
-    directory: &impl Directory,
-    bucket: &impl Bucket,
-    settings: &Settings,
-    now: impl Fn() -> OffsetDateTime,
-) -> Result<Report, Error> {
-    let began = now();
-    let snapshot = directory::read(directory).await?;
-    let desired = documents(&snapshot, &settings.key_options);
-    drop(snapshot);
-    let work = Work { bucket, prefix: &settings.prefix, texts: &desired.texts, detailed: settings.dry_run };
-    let Compared { changes, diffs, kept, users_stored } = work.compare().await.map_err(Error::Compare)?;
-    if desired.users == 0 && users_stored > 0 {
-        return Err(Error::NoUsers { stored: users_stored });
-    }
-    let mut report = Report {
-        dry_run: settings.dry_run,
-        put: diffs,
-        deleted: Vec::new(),
-        kept,
-        skipped: desired.skipped.clone(),
-        users: desired.users,
-        groups: desired.groups,
-        keys: desired.keys,
-    };
-    if settings.dry_run {
-        report.deleted = work.what_goes(&changes.gone).await.map_err(Error::Compare)?;
-        return Ok(report);
-    }
-    apply(bucket, &settings.prefix, &desired.texts, &changes).await?;
-    report.deleted = changes.gone.into_iter().map(|gone| (gone, Diff::default())).collect();
-    let ended = now();
-    let duration = Duration::try_from(ended - began).unwrap_or_default();
-    let body = heartbeat::render(&report, ended, duration);
-    let key = format!("{}{}", settings.prefix, heartbeat::KEY);
-    bucket.put(&key, body, "application/json").await.map_err(Error::Heartbeat)?;
-    Ok(report)
+/// What a run is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// What changed; everything is read where there is nothing.
+    pub changes: Option<Vec<What>>,
+    /// Whether to change nothing.
+    pub dry_run: bool,
+    /// The plan that a person confirms.
+    pub confirm: Option<String>,
 }
 
-/// What is to be done, how each document to write differs from what is stored, and what was seen.
-struct Compared {
-    changes: Changes,
-    diffs: Vec<(Principal, Diff)>,
-    kept: usize,
-    /// How many documents of users are stored.
-    users_stored: usize,
+/// A run for one account.
+#[derive(Debug)]
+pub struct Run<'a, D, B> {
+    /// Where users, groups and keys come from.
+    pub directory: &'a D,
+    /// Where documents go.
+    pub bucket: &'a B,
+    /// Below which prefix.
+    pub prefix: &'a str,
+    /// The account that must answer, if that is known.
+    pub account: Option<&'a str>,
+    /// Everything else that is set.
+    pub settings: &'a Settings,
+    /// Where to tell how far it came.
+    pub progress: &'a Progress,
+    /// Until when to read.
+    pub budget: Budget,
+    /// The time of day.
+    pub now: fn() -> OffsetDateTime,
 }
 
-/// How one document differs.
-struct Difference {
-    diff: Diff,
-    /// Whether somebody may lose access by it.
-    takes: bool,
-}
-
-/// The bucket and what it should hold.
-struct Work<'a, B> {
-    bucket: &'a B,
-    prefix: &'a str,
-    texts: &'a BTreeMap<Principal, String>,
-    /// Whether differences are to be told line by line.
-    detailed: bool,
-}
-
-impl<B: Bucket> Work<'_, B> {
-    fn text(&self, principal: &Principal) -> &str {
-        self.texts.get(principal).map(String::as_str).unwrap_or_default()
+impl<D: Directory, B: Bucket> Run<'_, D, B> {
+    /// Brings the bucket in line with the directory, or in a dry run only tells what that would change. Warnings are given to `warn`.
+    ///
+    /// # Errors
+    /// See [`Error`]: each says what state the bucket was left in.
+    pub async fn run(&self, task: &Task, warn: impl Fn(&str)) -> Result<Report, Error> {
+        if task.dry_run {
+            return self.work(task, None, &warn).await;
+        }
+        let terms = self.settings.lease;
+        let terms = Terms { patience: self.budget.bound(terms.patience), ..terms };
+        let lease = Lease::take(self.bucket, self.prefix, terms).await.map_err(|why| match why {
+            LeaseError::Bucket(why) => Error::Compare(why),
+            why => why.into(),
+        })?;
+        let done = lease.during(self.work(task, Some(&lease), &warn)).await;
+        if let Err(why) = lease.give_back().await {
+            warn(&format!("the lease is not given back and ends by itself: {why}"));
+        }
+        done?
     }
 
-    /// Compares by ETag where that decides it, and by content where it does not (a new ETag, or a bucket with SSE-KMS).
-    async fn compare(&self) -> Result<Compared, BucketError> {
-        let stored = bucket::stored(self.bucket, self.prefix).await?;
-        let by_etag =
-            Plan::new(self.texts, &stored, |text, etag| etag.as_deref() == Some(plain_etag(text.as_bytes()).as_str()));
-        let differences: Vec<(Principal, Option<Difference>)> = stream::iter(by_etag.put)
-            .map(|principal| {
-                let is_stored = stored.contains_key(&principal);
-                async move {
-                    let difference = self.difference(&principal, is_stored).await?;
-                    Ok::<_, BucketError>((principal, difference))
+    async fn work(&self, task: &Task, lease: Option<&Lease<'_, B>>, warn: &impl Fn(&str)) -> Result<Report, Error> {
+        let began = (self.now)();
+        let (mut store, mut memory, wrong) = Store::load(self.bucket, self.prefix).await.map_err(Error::Memory)?;
+        if let Some(why) = wrong {
+            warn(&format!(
+                "the memory is not usable, and everything is read anew: {}{}: {why}",
+                self.prefix,
+                crate::memory::KEY
+            ));
+        }
+        if let Some(number) = self.account {
+            memory.is_about(Some(number)).map_err(Error::OtherAccount)?;
+        }
+        let read = self.read(task, &mut memory, (&mut store, lease.is_some())).await;
+        let seen = match read {
+            Ok(seen) => seen,
+            Err(error) => {
+                // What was learnt until then is kept, if that can be; but after a failure nobody knows how long the listings will be old.
+                if task.changes.is_none() && !error.is_incomplete() {
+                    memory.pass.clear();
                 }
-            })
-            // In order, so that the report is in order.
-            .buffered(IN_FLIGHT)
-            .try_collect()
-            .await?;
-        let users_stored = stored.keys().filter(|principal| matches!(principal, Principal::User(_))).count();
-        let changes = Changes { gone: by_etag.delete, ..Changes::default() };
-        let mut compared = Compared { changes, diffs: Vec::new(), kept: by_etag.keep.len(), users_stored };
-        for (principal, difference) in differences {
-            match difference {
-                None => compared.kept += 1,
-                Some(Difference { diff, takes }) => {
-                    let puts = if takes { &mut compared.changes.taking } else { &mut compared.changes.giving };
-                    puts.push(principal.clone());
-                    compared.diffs.push((principal, diff));
+                if lease.is_some()
+                    && !matches!(error, Error::OtherAccount(_))
+                    && let Err(why) = store.save(self.bucket, &memory).await
+                {
+                    warn(&format!("what was read is not kept: {why}"));
                 }
+                return Err(error);
+            }
+        };
+        let Some(Seen { picture, mut only, vanished, news }) = seen else {
+            warn("nothing was done about what changed: there was no complete run yet, which will see it");
+            if lease.is_some() {
+                store.save(self.bucket, &memory).await.map_err(Error::Memory)?;
+            }
+            return Ok(Report {
+                news: task.changes.as_ref().map(|changes| vec![true; changes.len()]),
+                ..Report::default()
+            });
+        };
+        let left = memory.unfinished.take().unwrap_or_default();
+        if let Some(only) = &mut only {
+            only.extend(principals(&left.documents));
+        }
+        let mut desired = self.documents(&picture, &memory, began);
+        let mut renamed = renamed(memory.picture.as_ref(), &picture);
+        renamed.extend(principals(&left.renamed));
+        let scene = Scene {
+            bucket: self.bucket,
+            prefix: self.prefix,
+            only: only.as_ref(),
+            detailed: task.dry_run,
+            limits: &self.settings.limits,
+            renamed: &renamed,
+            refused_before: &memory.refused,
+            confirmed: task.confirm.as_deref(),
+            confirmed_before: &left.confirmed,
+        };
+        let Compared { changes, put, deleted, kept, refusal, mut confirmed, foreign } =
+            scene.compare(&mut desired).await.map_err(Error::Compare)?;
+        let Documents { texts, skipped, excluded, users, groups, keys, .. } = desired;
+        let dry_run = task.dry_run;
+        let mut report = Report {
+            held: refusal.as_ref().map_or(0, Refusal::count),
+            dry_run,
+            put,
+            deleted,
+            kept,
+            skipped,
+            vanished,
+            excluded,
+            foreign,
+            refusal,
+            news,
+            users,
+            groups,
+            keys,
+        };
+        if let (Some(confirmed), Some(_)) = (&task.confirm, &report.refusal) {
+            warn(&format!("{confirmed} is not the plan that would be carried out now"));
+        }
+        let Some(lease) = lease else { return Ok(report) };
+        let held = report.refusal.as_ref().map(Refusal::lines).unwrap_or_default();
+        self.remember(&mut memory, picture, held, only.as_ref());
+        report.held = memory.refused.len();
+        // What is begun is remembered until it is done: also a run about some users then knows where to look, and what was meant.
+        let documents: BTreeSet<String> = report.changed().map(ToString::to_string).collect();
+        if !documents.is_empty() {
+            confirmed.extend(left.confirmed);
+            let renamed = renamed.iter().map(ToString::to_string).collect();
+            memory.unfinished = Some(Unfinished { documents, renamed, confirmed });
+        }
+        store.save(self.bucket, &memory).await.map_err(Error::Memory)?;
+        // Nobody may have taken over while everything was read.
+        lease.renew().await?;
+        apply(self.bucket, self.prefix, &texts, &changes).await?;
+        memory.unfinished = None;
+        store.save(self.bucket, &memory).await.map_err(Error::Forgotten)?;
+        if only.is_none() && task.changes.is_none() && report.refusal.is_none() {
+            self.beat(&report, began).await.map_err(Error::Heartbeat)?;
+        }
+        Ok(report)
+    }
+
+    /// Keeps what the next run needs.
+    fn remember(
+        &self,
+        memory: &mut Memory,
+        picture: Picture,
+        held: BTreeSet<String>,
+        only: Option<&BTreeSet<Principal>>,
+    ) {
+        match only {
+            None => memory.refused = held,
+            // What is held back elsewhere was not looked at.
+            Some(only) => {
+                let is_elsewhere = |line: &String| {
+                    let principal = line.split(' ').next().and_then(|principal| principal.parse().ok());
+                    principal.is_some_and(|principal: Principal| !only.contains(&principal))
+                };
+                memory.refused.retain(is_elsewhere);
+                memory.refused.extend(held);
             }
         }
-        Ok(compared)
+        memory.picture = Some(picture);
+        // What is held back may count again, and would then have to be read anew.
+        if memory.refused.is_empty() {
+            memory.prune();
+        }
     }
 
-    /// How the stored document differs from the desired one; `None` if it does not.
-    async fn difference(&self, principal: &Principal, is_stored: bool) -> Result<Option<Difference>, BucketError> {
-        let stored = if is_stored { self.bucket.get(&principal.object_key(self.prefix)).await? } else { None };
-        let desired = self.text(principal).as_bytes();
-        Ok((stored.as_deref() != Some(desired)).then(|| {
-            // Stored, and not to be read: it may hold anything.
-            let unknown = is_stored && stored.is_none();
-            let stored = stored.unwrap_or_default();
-            let diff = if self.detailed { Diff::detailed(&stored, desired) } else { Diff::counted(&stored, desired) };
-            Difference { takes: unknown || diff.removed > 0, diff }
-        }))
+    fn documents(&self, picture: &Picture, memory: &Memory, now: OffsetDateTime) -> Documents {
+        let keys = &self.settings.who.keys;
+        let how = Rendering { options: &self.settings.key_options, keys, now: now.unix_timestamp() };
+        documents(picture, &memory.bodies, how)
     }
 
-    /// What the documents hold that would be deleted.
-    async fn what_goes(&self, gone: &[Principal]) -> Result<Vec<(Principal, Diff)>, BucketError> {
-        stream::iter(gone)
-            .map(|principal| async move {
-                let stored = self.bucket.get(&principal.object_key(self.prefix)).await?.unwrap_or_default();
-                Ok::<_, BucketError>((principal.clone(), Diff::detailed(&stored, b"")))
-            })
-            .buffered(IN_FLIGHT)
-            .try_collect()
-            .await
+    /// Leaves the heartbeat.
+    async fn beat(&self, report: &Report, began: OffsetDateTime) -> Result<(), BucketError> {
+        let ended = (self.now)();
+        let duration = Duration::try_from(ended - began).unwrap_or_default();
+        let body = heartbeat::render(report, ended, duration);
+        let key = format!("{}{}", self.prefix, heartbeat::KEY);
+        self.bucket.put(&key, body, "application/json", &Expected::Anything).await.map(drop)
     }
+
+    /// How long ago the last complete run ended, if that is known.
+    pub async fn heartbeat_age(&self) -> Option<Duration> {
+        let key = format!("{}{}", self.prefix, heartbeat::KEY);
+        let stored = self.bucket.get(&key).await.ok()??;
+        heartbeat::age(&stored.body, (self.now)())
+    }
+}
+
+/// What a reading showed.
+struct Seen {
+    picture: Picture,
+    /// The documents that may be concerned; all of them where there is nothing.
+    only: Option<BTreeSet<Principal>>,
+    vanished: Vec<String>,
+    news: Option<Vec<bool>>,
+}
+
+impl<D: Directory, B: Bucket> Run<'_, D, B> {
+    /// Reads what the task is about; nothing where an event comes before the first complete run.
+    async fn read(
+        &self,
+        task: &Task,
+        memory: &mut Memory,
+        (store, keeps): (&mut Store, bool),
+    ) -> Result<Option<Seen>, Error> {
+        match &task.changes {
+            None => self.everything(memory, store, keeps).await.map(Some),
+            // Nothing of this is kept: who asked for it must ask again.
+            Some(changes) => within(self.changes(changes, memory), self.budget.reading_ends())
+                .await
+                .unwrap_or(Err(Error::Incomplete { done: 0, of: changes.len() })),
+        }
+    }
+
+    fn reader(&self) -> Reader<'_, D> {
+        let now = (self.now)().unix_timestamp();
+        Reader { directory: self.directory, who: &self.settings.who, progress: self.progress, now }
+    }
+
+    async fn everything(&self, memory: &mut Memory, store: &mut Store, keeps: bool) -> Result<Seen, Error> {
+        let keep = async |memory: &Memory| match keeps {
+            true => store.save(self.bucket, memory).await.map_err(Error::Memory),
+            false => Ok(()),
+        };
+        match self.reader().everything(memory, self.budget.reading_ends(), keep).await? {
+            Read::Whole(picture, vanished) => Ok(Seen { picture, only: None, vanished, news: None }),
+            Read::Partly(done, of) => Err(Error::Incomplete { done, of }),
+        }
+    }
+
+    async fn changes(&self, changes: &[What], memory: &mut Memory) -> Result<Option<Seen>, Error> {
+        let reader = self.reader();
+        let Some(before) = memory.picture.clone() else {
+            // What an unfinished reading of everything has seen of these users is older than the event.
+            for change in changes {
+                if let What::User { names, .. } = change {
+                    reader.forget(names, memory).await?;
+                }
+            }
+            return Ok(None);
+        };
+        let has_groups = changes.contains(&What::Groups);
+        let mut picture = if has_groups { reader.structure(memory).await? } else { before.clone() };
+        let is_other = picture != before;
+        let (mut names, mut news): (BTreeSet<Name>, Vec<bool>) = Default::default();
+        for change in changes {
+            news.push(match change {
+                What::Groups => is_other,
+                What::User { names: asked, keys, policies, deleted } => {
+                    names.extend(asked.iter().filter_map(|name| Name::new(name).ok()));
+                    let ask = Ask { names: asked, keys: *keys, inline: *policies, deleted: *deleted };
+                    reader.some(ask, memory, &mut picture).await?
+                }
+            });
+        }
+        // Everything that says something else now, and what those who are named should have, whoever wrote it last.
+        let (was, is) = (self.documents(&before, memory, (self.now)()), self.documents(&picture, memory, (self.now)()));
+        let mut only: BTreeSet<Principal> = names.into_iter().map(Principal::User).collect();
+        let all = was.texts.keys().chain(is.texts.keys());
+        only.extend(all.filter(|principal| was.texts.get(*principal) != is.texts.get(*principal)).cloned());
+        let people = before.people.values().chain(picture.people.values());
+        let named = people.filter(|person| only.iter().any(|known| is_of(known, &person.name)));
+        let groups: Vec<Principal> = named
+            .flat_map(|person| &person.groups)
+            .filter_map(|group| Name::new(group).ok())
+            .map(Principal::Group)
+            .collect();
+        only.extend(groups);
+        Ok(Some(Seen { picture, only: Some(only), vanished: Vec::new(), news: Some(news) }))
+    }
+}
+
+/// Principals as they are remembered.
+fn principals(names: &BTreeSet<String>) -> impl Iterator<Item = Principal> {
+    names.iter().filter_map(|name| name.parse().ok())
+}
+
+/// The groups that have another name now, by the one that they had.
+fn renamed(before: Option<&Picture>, now: &Picture) -> BTreeSet<Principal> {
+    let before = before.iter().flat_map(|before| &before.groups);
+    let renamed = before.filter(|(id, name)| now.groups.get(*id).is_some_and(|now| now != *name));
+    renamed.filter_map(|(_, name)| Name::new(name).ok()).map(Principal::Group).collect()
+}
+
+/// Whether this is the principal of the user of this name, as IAM compares names.
+fn is_of(principal: &Principal, name: &str) -> bool {
+    matches!(principal, Principal::User(user) if crate::account::same_name(user.as_str(), name))
 }

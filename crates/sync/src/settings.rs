@@ -3,40 +3,26 @@
 //! It must refuse what cannot be right before anything is asked of AWS, and it must never guess.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
 
-use clap::Parser;
 use iam_ssh_core::prefix::is_prefix;
 use iam_ssh_core::text::escape;
 use iam_ssh_core::{KeyOption, KeyOptions, OptionError};
 
-/// Publishes the SSH public keys of IAM users and groups to an S3 bucket, for iam-ssh on EC2 instances.
-///
-/// Region, credentials and endpoint come from the usual AWS environment variables and files.
-#[derive(Debug, Parser)]
-#[command(
-    name = "iam-ssh-sync",
-    version,
-    after_help = "Exit codes: 0 in sync (a dry run: the plan is complete); 1 failed, the message says what was changed and what was not, \
-and no document is half written; 2 bad settings, nothing was asked of AWS; 3 refused because the change is suspiciously large \
-(IAM reports no users, but the bucket holds documents of users), nothing was changed."
-)]
-pub struct Arguments {
-    /// The bucket to publish to, its name alone; required.
-    #[arg(long, env = "S3_BUCKET", value_name = "NAME", default_value = "", hide_default_value = true)]
-    s3_bucket: String,
-    /// Key prefix inside the bucket, empty or ending with a slash.
-    #[arg(long, env = "S3_PREFIX", value_name = "PREFIX", default_value = "", hide_default_value = true)]
-    s3_prefix: String,
-    /// The account that must own the bucket, 12 digits; recommended.
-    #[arg(long, env = "S3_BUCKET_OWNER", value_name = "ACCOUNT", default_value = "", hide_default_value = true)]
-    s3_bucket_owner: String,
-    /// Options for every published key, as in authorized_keys: restrict,pty,from="10.0.0.0/8".
-    #[arg(long, env = "KEY_OPTIONS", value_name = "OPTIONS", default_value = "", hide_default_value = true)]
-    key_options: String,
-    /// Print what would change, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-}
+use crate::events::is_plan_id;
+use crate::exclusion::Rules;
+use crate::guard::Limits;
+use crate::lease::{self, Terms};
+use crate::log::Format;
+use crate::metrics::is_namespace;
+use crate::scope::Scope;
+use crate::tag_keys;
+
+mod arguments;
+
+pub use arguments::Arguments;
 
 /// Checked settings.
 #[derive(Debug, Clone)]
@@ -49,8 +35,67 @@ pub struct Settings {
     pub bucket_owner: Option<String>,
     /// Options for every published key.
     pub key_options: Vec<KeyOption>,
+    /// Whose keys count, and which.
+    pub who: Who,
+    /// How much may vanish at once.
+    pub limits: Limits,
+    /// The plan that a person confirms.
+    pub confirm: Option<String>,
+    /// IAM calls a second, at most.
+    pub max_rate: f64,
+    /// How long a run may take, except in Lambda, which says so itself.
+    pub time_budget: Option<Duration>,
+    /// How the lease is held.
+    pub lease: Terms,
+    /// The accounts to publish, each below a prefix of its own; none for the account of the credentials alone.
+    pub accounts: Vec<Source>,
+    /// How many accounts are read at the same time.
+    pub accounts_in_flight: usize,
+    /// What the roles of other accounts want to hear.
+    pub external_id: Option<String>,
+    /// How the log is written; where it is not set, as text, in Lambda as JSON.
+    pub log_format: Option<Format>,
+    /// Whether metrics are written; where it is not set, in Lambda alone.
+    pub metrics: Option<bool>,
+    /// The metrics' namespace.
+    pub namespace: String,
     /// Whether to change nothing.
     pub dry_run: bool,
+}
+
+/// Whose keys count, and which.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// Who is in scope.
+    pub scope: Scope,
+    /// Who counts as deactivated.
+    pub exclude: Rules,
+    /// Which keys count.
+    pub keys: Keys,
+}
+
+/// Where keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// From IAM's SSH public keys.
+    pub iam: bool,
+    /// From users' tags below this prefix, without its slash.
+    pub tags: Option<String>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { iam: true, tags: None }
+    }
+}
+
+/// An account to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its number.
+    pub number: String,
+    /// The role to assume there; none where the credentials are that account's own.
+    pub role: Option<String>,
 }
 
 /// What is wrong with the settings. Texts are given escaped.
@@ -66,6 +111,8 @@ pub enum SettingsError {
     BucketOwner(String),
     /// `KEY_OPTIONS` are refused.
     KeyOptions(OptionError),
+    /// A setting, its flag, and what is wrong with it.
+    Other(&'static str, &'static str, String),
     /// No region is set anywhere, or one that cannot be.
     NoRegion,
     /// `AWS_CA_BUNDLE` cannot be used: its path and why.
@@ -88,17 +135,174 @@ impl TryFrom<Arguments> for Settings {
             return Err(SettingsError::Prefix(shown(&prefix)));
         }
         let owner = arguments.s3_bucket_owner;
-        if !owner.is_empty() && (owner.len() != 12 || !owner.bytes().all(|byte| byte.is_ascii_digit())) {
+        if !owner.is_empty() && !is_account(&owner) {
             return Err(SettingsError::BucketOwner(shown(&owner)));
         }
+        let limits = Limits {
+            users: number(&arguments.max_shrink_users, 20, "MAX_SHRINK_USERS", "--max-shrink-users", 0..=100)?,
+            keys: number(&arguments.max_shrink_keys, 20, "MAX_SHRINK_KEYS", "--max-shrink-keys", 0..=100)?,
+            group: number(&arguments.max_shrink_group, 50, "MAX_SHRINK_GROUP", "--max-shrink-group", 0..=100)?,
+            floor: number(&arguments.shrink_floor, 4, "SHRINK_FLOOR", "--shrink-floor", 0..=100_000)?,
+        };
+        let longest = lease::LONGEST.as_secs();
+        let lease = Terms {
+            lasts: seconds(&arguments.lease_seconds, 60, "LEASE_SECONDS", "--lease-seconds", 1..=longest)?,
+            patience: seconds(&arguments.lease_wait, 90, "LEASE_WAIT", "--lease-wait", 0..=3600)?,
+        };
+        let budget = seconds(&arguments.time_budget, 0, "TIME_BUDGET", "--time-budget", 0..=86_400)?;
+        let confirm = arguments.confirm;
+        if !confirm.is_empty() && !is_plan_id(&confirm) {
+            let what = format!("`{}` is no plan: copy its 16 characters from the refusal", shown(&confirm));
+            return Err(SettingsError::Other("CONFIRM", "--confirm", what));
+        }
+        let namespace = or(arguments.metrics_namespace, "iam-ssh");
+        if !is_namespace(&namespace) {
+            let what = format!("`{}` is no CloudWatch namespace", shown(&namespace));
+            return Err(SettingsError::Other("METRICS_NAMESPACE", "--metrics-namespace", what));
+        }
+        let other = |name, flag| move |what| SettingsError::Other(name, flag, what);
+        let who = Who {
+            scope: Scope::parse(&arguments.scope).map_err(other("SCOPE", "--scope"))?,
+            exclude: Rules::parse(&arguments.exclude).map_err(other("EXCLUDE", "--exclude"))?,
+            keys: keys(&or(arguments.key_sources, "iam"), &or(arguments.tag_prefix, "iam-ssh"))?,
+        };
         Ok(Self {
             bucket,
             prefix,
-            bucket_owner: (!owner.is_empty()).then_some(owner),
+            bucket_owner: Some(owner).filter(|owner| !owner.is_empty()),
             key_options: KeyOptions::parse(&arguments.key_options).map_err(SettingsError::KeyOptions)?,
+            who,
+            limits,
+            confirm: Some(confirm).filter(|confirm| !confirm.is_empty()),
+            max_rate: number(&arguments.iam_max_rate, 50.0, "IAM_MAX_RATE", "--iam-max-rate", 0.5..=1_000_000.0)?,
+            time_budget: Some(budget).filter(|budget| !budget.is_zero()),
+            lease,
+            accounts: accounts(&arguments.accounts)?,
+            accounts_in_flight: number(
+                &arguments.accounts_in_flight,
+                4,
+                "ACCOUNTS_IN_FLIGHT",
+                "--accounts-in-flight",
+                1..=100,
+            )?,
+            external_id: Some(arguments.role_external_id).filter(|id| !id.is_empty()),
+            log_format: match arguments.log_format.as_str() {
+                "" => None,
+                text => Some(Format::parse(text).ok_or_else(|| {
+                    SettingsError::Other(
+                        "LOG_FORMAT",
+                        "--log-format",
+                        format!("`{}` is neither text nor json", shown(text)),
+                    )
+                })?),
+            },
+            metrics: match arguments.metrics.as_str() {
+                "" => None,
+                "none" => Some(false),
+                "emf" => Some(true),
+                text => {
+                    let what = format!("`{}` is neither none nor emf", shown(text));
+                    return Err(SettingsError::Other("METRICS", "--metrics", what));
+                }
+            },
+            namespace,
             dry_run: arguments.dry_run,
         })
     }
+}
+
+/// What is set, or the default where that is nothing.
+fn or(text: String, default: &str) -> String {
+    if text.is_empty() { default.to_owned() } else { text }
+}
+
+/// The parts of a list: separated by `;` or line breaks, without the empty ones.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split([';', '\n']).map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number in a range; the default where nothing is set.
+fn number<T>(
+    text: &str,
+    default: T,
+    name: &'static str,
+    flag: &'static str,
+    range: RangeInclusive<T>,
+) -> Result<T, SettingsError>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    if text.trim().is_empty() {
+        return Ok(default);
+    }
+    text.trim().parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
+        SettingsError::Other(name, flag, format!("`{}` is no number from {least} to {most}", shown(text)))
+    })
+}
+
+fn seconds(
+    text: &str,
+    default: u64,
+    name: &'static str,
+    flag: &'static str,
+    range: RangeInclusive<u64>,
+) -> Result<Duration, SettingsError> {
+    number(text, default, name, flag, range).map(Duration::from_secs)
+}
+
+fn keys(sources: &str, prefix: &str) -> Result<Keys, SettingsError> {
+    let mut keys = Keys { iam: false, tags: None };
+    for source in parts(sources) {
+        match source {
+            "iam" => keys.iam = true,
+            "tags" => keys.tags = Some(prefix.to_owned()),
+            other => {
+                let what = format!("`{}` is neither iam nor tags", shown(other));
+                return Err(SettingsError::Other("KEY_SOURCES", "--key-sources", what));
+            }
+        }
+    }
+    if !keys.iam && keys.tags.is_none() {
+        let what = "it names no source: write iam, tags, or iam;tags".to_owned();
+        return Err(SettingsError::Other("KEY_SOURCES", "--key-sources", what));
+    }
+    if keys.tags.is_some() && !tag_keys::is_prefix(prefix) {
+        let what = format!("`{}` cannot begin the key of a tag", shown(prefix));
+        return Err(SettingsError::Other("TAG_PREFIX", "--tag-prefix", what));
+    }
+    Ok(keys)
+}
+
+fn accounts(text: &str) -> Result<Vec<Source>, SettingsError> {
+    let mut found: Vec<Source> = Vec::new();
+    for part in parts(text) {
+        let number = match part.strip_prefix("arn:").map(|arn| arn.split(':').collect::<Vec<_>>()).as_deref() {
+            Some([_, "iam", "", number, role]) if role.starts_with("role/") => number,
+            None => part,
+            Some(_) => "",
+        };
+        let refuse = |why: &str| {
+            let what = format!("`{}` {why}", shown(part));
+            Err(SettingsError::Other("ACCOUNTS", "--accounts", what))
+        };
+        if !is_account(number) {
+            return refuse("is neither the 12 digits of an account nor the ARN of a role");
+        }
+        if found.iter().any(|source| source.number == number) {
+            return refuse("stands for an account that is there already");
+        }
+        let role = (part != number).then(|| part.to_owned());
+        if role.is_none() && found.iter().any(|source| source.role.is_none()) {
+            return refuse("is a second account without a role; the credentials are those of one account");
+        }
+        found.push(Source { number: number.to_owned(), role });
+    }
+    Ok(found)
 }
 
 fn shown(text: &str) -> String {
@@ -124,6 +328,7 @@ impl fmt::Display for SettingsError {
                 write!(f, "S3_BUCKET_OWNER (--s3-bucket-owner) is `{text}`: write the 12 digits of the account")
             }
             Self::KeyOptions(why) => write!(f, "KEY_OPTIONS (--key-options): {why}"),
+            Self::Other(name, flag, what) => write!(f, "{name} ({flag}): {what}"),
             Self::NoRegion => write!(f, "no usable AWS region: set AWS_REGION to the bucket's region"),
             Self::CaBundle(path, why) => write!(f, "AWS_CA_BUNDLE `{path}`: {why}"),
         }

@@ -23,6 +23,16 @@ pub const ACCOUNT: Whole = Whole { root: "GetAccountAuthorizationDetailsResponse
 pub const KEYS: Whole = Whole { root: "ListSSHPublicKeysResponse", elements: &["SSHPublicKeys"] };
 /// IAM: one key.
 pub const KEY: Whole = Whole { root: "GetSSHPublicKeyResponse", elements: &["SSHPublicKeyBody", "Status"] };
+/// IAM: one user.
+pub const USER: Whole = Whole { root: "GetUserResponse", elements: &["UserName", "UserId"] };
+/// IAM: a user's groups.
+pub const GROUPS: Whole = Whole { root: "ListGroupsForUserResponse", elements: &["Groups"] };
+/// IAM: the managed policies of a user.
+pub const ATTACHED: Whole = Whole { root: "ListAttachedUserPoliciesResponse", elements: &["AttachedPolicies"] };
+/// IAM: the names of a user's inline policies.
+pub const INLINE: Whole = Whole { root: "ListUserPoliciesResponse", elements: &["PolicyNames"] };
+/// IAM: an inline policy.
+pub const POLICY: Whole = Whole { root: "GetUserPolicyResponse", elements: &["PolicyDocument"] };
 /// S3: a list of objects.
 pub const OBJECTS: Whole = Whole { root: "ListBucketResult", elements: &["IsTruncated"] };
 

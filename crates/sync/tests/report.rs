@@ -84,6 +84,29 @@ fn the_heartbeat_tells_of_the_last_complete_run() {
 }
 
 #[test]
+fn what_is_foreign_and_who_is_excluded_is_told_and_counted_every_time() {
+    let double = double();
+    double.add_key("ann", "APKA1", ED25519, "Active").add_key("bob", "APKA2", RSA, "Active").add_member("g", "bob");
+    double.attach_user_policy("bob", "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2");
+    double.put_object(BUCKET, "users/README", "not ours").put_object(BUCKET, "README", "outside");
+    let told = "note: user `bob` counts as deactivated: AWS quarantined it (AWSCompromisedKeyQuarantineV2): its access keys leaked\n\
+                warning: `users/README` is no document of ours and is left alone\n";
+    let first = dry_run(&double);
+    assert_eq!((first.code, first.err.as_str()), (0, told), "{first:?}");
+    for summary in ["3 put, 0 deleted, 0 kept", "0 put, 0 deleted, 3 kept"] {
+        let ran = synced(&double);
+        assert_eq!((ran.summary(), ran.err.as_str()), (summary, told));
+        let heartbeat: serde_json::Value =
+            serde_json::from_slice(&double.object(BUCKET, "iam-ssh/heartbeat.json").unwrap()).unwrap();
+        let counts = ["users", "keys", "excluded", "foreign", "skipped"].map(|name| heartbeat[name].as_u64().unwrap());
+        assert_eq!(counts, [2, 1, 1, 1, 0], "{heartbeat}");
+    }
+    assert_eq!(double.object(BUCKET, "users/README").unwrap(), b"not ours");
+    assert_eq!(double.object(BUCKET, "README").unwrap(), b"outside");
+    assert_eq!(common::document(&double, "users/bob").unwrap(), "");
+}
+
+#[test]
 fn a_large_foreign_object_in_a_documents_place_is_replaced_without_being_read_whole() {
     let double = double();
     double.add_key("ann", "APKA1", ED25519, "Active").put_object(

@@ -9,6 +9,54 @@ mod common;
 use common::{BUCKET, Ran, against, bare, double, finish};
 use iam_ssh_doubles::Double;
 
+/// The settings about the limit, the accounts and what is seen from outside, each with values that cannot be.
+const SINCE: [(&str, &[&str]); 19] = [
+    (
+        "SCOPE",
+        &[
+            "admins",
+            "group:",
+            "group:a b",
+            "path:dev",
+            "path:/dev",
+            "tag:",
+            "tag:=x",
+            ";",
+            "group:ok;user:x",
+            "Group:x",
+        ],
+    ),
+    ("EXCLUDE", &["deny", "none;deny-all", "group:", "tag:", "policy:", "policy:a b", "DENY-ALL", "deny-all;x"]),
+    ("KEY_SOURCES", &["ssm", "iam,tags", "IAM", ";", "iam;x"]),
+    ("TAG_PREFIX", &["aws:x", "a b", "/a", "a/", "a//b", "é"]),
+    ("MAX_SHRINK_USERS", &["101", "-1", "20%", "x", "0.5"]),
+    ("MAX_SHRINK_KEYS", &["101", "-1", "20%", "x"]),
+    ("MAX_SHRINK_GROUP", &["101", "-1", "50%", "x"]),
+    ("SHRINK_FLOOR", &["-1", "100001", "four"]),
+    ("CONFIRM", &["yes", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdeg"]),
+    ("IAM_MAX_RATE", &["0", "-1", "fast", "NaN", "inf", "1000001"]),
+    ("TIME_BUDGET", &["-1", "86401", "5m", "1.5"]),
+    ("LEASE_SECONDS", &["0", "901", "-1", "x"]),
+    ("LEASE_WAIT", &["-1", "3601", "x"]),
+    (
+        "ACCOUNTS",
+        &[
+            "12345",
+            "arn:aws:iam::123456789012:user/x",
+            "arn:aws:iam::12345678901:role/x",
+            "arn:aws:sts::123456789012:assumed-role/x/y",
+            "123456789012;arn:aws:iam::123456789012:role/x",
+            "123456789012;210987654321",
+            "company",
+        ],
+    ),
+    ("ACCOUNTS_IN_FLIGHT", &["0", "101", "x"]),
+    ("ROLE_EXTERNAL_ID", &[]),
+    ("LOG_FORMAT", &["xml", "JSON", "text,json"]),
+    ("METRICS", &["on", "EMF", "statsd"]),
+    ("METRICS_NAMESPACE", &["AWS/x", ":x", "a b", "é"]),
+];
+
 /// One run with these environment variables.
 fn with(double: &Double, variables: &[(&str, &str)]) -> Ran {
     let mut command = against(&double.url());
@@ -43,6 +91,23 @@ fn bad_settings_are_refused_with_the_name_of_the_setting() {
         assert!(ran.err.starts_with("error: bad settings: ") && ran.err.contains(told), "{name}={value}: {}", ran.err);
         assert_eq!(ran.err.lines().count(), 1, "{name}={value}: {}", ran.err);
     }
+    for (name, values) in SINCE {
+        let flag = name.to_ascii_lowercase().replace('_', "-");
+        for value in values {
+            // The prefix matters only where it is used.
+            let ran = with(&double, &[("KEY_SOURCES", "tags"), (name, value)]);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{name}={value}: {ran:?}");
+            let told = format!("error: bad settings: {name} (--{flag}): ");
+            assert!(ran.err.starts_with(&told) && ran.err.lines().count() == 1, "{name}={value}: {}", ran.err);
+            // And the same as a flag.
+            let mut command = against(&double.url());
+            command
+                .env("KEY_SOURCES", if name == "KEY_SOURCES" { "" } else { "tags" })
+                .arg(format!("--{flag}={value}"));
+            let as_flag = finish(command);
+            assert_eq!((as_flag.code, as_flag.err), (2, ran.err), "--{flag}={value}");
+        }
+    }
     let mut unknown = against(&double.url());
     unknown.arg("--s3-buckt=x");
     let ran = finish(unknown);
@@ -56,12 +121,17 @@ fn bad_settings_are_refused_with_the_name_of_the_setting() {
 fn settings_that_are_set_to_nothing_count_as_not_set_and_flags_win() {
     let double = double();
     double.add_user("ann").add_bucket("other");
-    let nothing = [("S3_PREFIX", ""), ("S3_BUCKET_OWNER", ""), ("KEY_OPTIONS", ""), ("AWS_CA_BUNDLE", "")];
-    assert_eq!(with(&double, &nothing).code, 0);
+    let old = ["S3_PREFIX", "S3_BUCKET_OWNER", "KEY_OPTIONS", "AWS_CA_BUNDLE"].map(|name| (name, ""));
+    let new = SINCE.iter().map(|(name, _)| (*name, ""));
+    let ran = with(&double, &old.into_iter().chain(new).collect::<Vec<_>>());
+    assert_eq!((ran.code, ran.err.as_str(), ran.summary()), (0, "", "1 put, 0 deleted, 0 kept"), "{ran:?}");
     let mut command = against(&double.url());
     command.args(["--s3-bucket", "other"]);
     assert_eq!(finish(command).code, 0);
-    assert_eq!((double.objects(BUCKET).len(), double.objects("other").len()), (2, 2));
+    let expected = ["iam-ssh/heartbeat.json", "iam-ssh/state.json", "users/ann/authorized_keys"];
+    for bucket in [BUCKET, "other"] {
+        assert_eq!(double.objects(bucket).into_keys().collect::<Vec<_>>(), expected, "{bucket}");
+    }
 }
 
 #[test]
@@ -77,25 +147,36 @@ fn help_says_what_can_be_set_and_what_the_exit_codes_mean() {
     command.arg("--help");
     let ran = finish(command);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for word in
-        ["S3_BUCKET", "S3_PREFIX", "S3_BUCKET_OWNER", "KEY_OPTIONS", "--dry-run", "Exit codes", "1 failed", "3 refused"]
-    {
+    let words = ["S3_BUCKET", "S3_PREFIX", "S3_BUCKET_OWNER", "KEY_OPTIONS", "--dry-run", "Exit codes", "0 in sync"];
+    let codes = ["1 failed", "2 bad settings", "3 something suspiciously large would vanish"];
+    for word in words.into_iter().chain(codes).chain(SINCE.iter().map(|(name, _)| *name)) {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);
+    }
+    for (name, _) in SINCE {
+        let flag = name.to_ascii_lowercase().replace('_', "-");
+        assert!(ran.out.contains(&format!("--{flag} <")) && ran.out.contains(&format!("[env: {name}=")), "{name}");
     }
 }
 
 #[test]
 fn an_unreachable_endpoint_missing_credentials_and_a_missing_bucket_are_failures_and_not_settings() {
-    let mut command = against("http://127.0.0.1:1");
-    command.env("S3_BUCKET", "b");
-    let ran = finish(command);
-    assert!(ran.code == 1 && ran.err.contains("nothing was changed: iam:GetAccountAuthorizationDetails"), "{ran:?}");
-    assert!(ran.err.contains("AWS_ENDPOINT_URL"), "{}", ran.err);
+    let double = double();
+    for (variable, call) in [
+        ("AWS_ENDPOINT_URL", "s3:GetObject for s3://keys/iam-ssh/lease.json failed"),
+        ("AWS_ENDPOINT_URL_S3", "s3:GetObject for s3://keys/iam-ssh/lease.json failed"),
+        ("AWS_ENDPOINT_URL_IAM", "iam:GetAccountAuthorizationDetails failed"),
+    ] {
+        let ran = with(&double, &[(variable, "http://127.0.0.1:1")]);
+        assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
+        assert!(ran.err.starts_with(&format!("error: nothing was changed: {call}")), "{ran:?}");
+        assert!(ran.err.contains("AWS_ENDPOINT_URL"), "{}", ran.err);
+        assert!(double.objects(BUCKET).keys().all(|key| key == "iam-ssh/state.json"), "{ran:?}");
+    }
     let mut command = against("http://127.0.0.1:1");
     command.env_remove("AWS_ACCESS_KEY_ID");
     let ran = finish(command);
     assert!(ran.code == 1 && ran.err.contains("nothing was changed: no AWS credentials (set AWS_PROFILE"), "{ran:?}");
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-    let ran = with(&double(), &[("S3_BUCKET", "none")]);
+    let ran = with(&double, &[("S3_BUCKET", "none")]);
     assert!(ran.code == 1 && ran.err.contains("NoSuchBucket") && ran.err.contains("S3_BUCKET"), "{ran:?}");
 }

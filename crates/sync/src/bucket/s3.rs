@@ -3,18 +3,24 @@
 //! It must follow every list to its end, take a truncated list that cannot be continued, or one that did not arrive whole, for an error, and name the expected owner in
 //! every call once it is known. It must never read a body of unbounded size.
 
-use std::fmt::Debug;
-
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::EncodingType;
 use iam_ssh_core::document::MAX_LEN;
 use percent_encoding::percent_decode_str;
 
-use super::{Bucket, BucketError};
+use super::{Bucket, BucketError, Expected, Stored};
 use crate::cause::Cause;
+use crate::pace::backoff;
 use crate::whole;
+
+/// S3's error code for a conditional write that met another one (409): to be tried again.
+const RACE: &str = "ConditionalRequestConflict";
+/// How often.
+const RACES: u32 = 5;
 
 /// A bucket, by S3's API.
 #[derive(Debug, Clone)]
@@ -31,14 +37,18 @@ impl S3Bucket {
         Self { client, name, owner }
     }
 
+    /// How often an answer is asked for that arrives in part: the SDK tries again only what fails before that.
+    fn attempts(&self) -> u32 {
+        self.client.config().retry_config().map_or(1, RetryConfig::max_attempts)
+    }
+
     fn error(&self, operation: &'static str, key: &str, cause: Cause) -> BucketError {
         BucketError { operation, bucket: self.name.clone(), key: key.to_owned(), cause }
     }
 
-    fn failed<E, R>(&self, operation: &'static str, key: &str, error: &SdkError<E, R>) -> BucketError
+    fn failed<E>(&self, operation: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> BucketError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: Debug + 'static,
     {
         self.error(operation, key, Cause::of(error))
     }
@@ -57,12 +67,25 @@ impl Bucket for S3Bucket {
         loop {
             let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
             let request = request.set_expected_bucket_owner(self.owner.clone()).set_continuation_token(token.clone());
-            let page = request.encoding_type(EncodingType::Url).customize().interceptor(whole::OBJECTS).send().await;
-            let page = page.map_err(|error| self.failed(operation, prefix, &error))?;
+            let request = request.encoding_type(EncodingType::Url);
+            let mut attempt = 1;
+            let page = loop {
+                match request.clone().customize().interceptor(whole::OBJECTS).send().await {
+                    Ok(page) => break page,
+                    Err(error) => {
+                        let error = self.failed(operation, prefix, &error);
+                        if !matches!(error.cause, Cause::CutOff(_)) || attempt >= self.attempts() {
+                            return Err(error);
+                        }
+                    }
+                }
+                tokio::time::sleep(backoff(attempt)).await;
+                attempt += 1;
+            };
             for object in page.contents() {
                 // A key that is no text cannot be one of ours.
                 if let Some(key) = object.key().and_then(decoded) {
-                    found.push((key, object.e_tag().map(|etag| etag.trim_matches('"').to_owned())));
+                    found.push((key, object.e_tag().map(bare)));
                 }
             }
             let nonsense = |what| self.error(operation, prefix, Cause::Nonsense(what));
@@ -75,33 +98,99 @@ impl Bucket for S3Bucket {
         }
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BucketError> {
-        let request = self.client.get_object().bucket(&self.name).key(key);
-        let answer = match request.set_expected_bucket_owner(self.owner.clone()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(self.failed("GetObject", key, &error)),
-        };
-        let limit = i64::try_from(MAX_LEN).unwrap_or(i64::MAX);
-        if answer.content_length().is_none_or(|length| length > limit) {
-            // Whatever it is, it is not a document of ours: as good as nothing.
-            return Ok(None);
-        }
-        match answer.body.collect().await {
-            Ok(body) => Ok(Some(body.into_bytes().to_vec())),
-            Err(error) => Err(self.error("GetObject", key, Cause::broken(&error))),
+    async fn get(&self, key: &str) -> Result<Option<Stored>, BucketError> {
+        let mut attempt = 1;
+        loop {
+            let request = self.client.get_object().bucket(&self.name).key(key);
+            let answer = match request.set_expected_bucket_owner(self.owner.clone()).send().await {
+                Ok(answer) => answer,
+                Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+                // The SDK's word for a 404 that does not say what is missing, which S3 always does.
+                Err(error) if error.code() == Some("NotFound") && attempt < self.attempts() => {
+                    tokio::time::sleep(backoff(attempt)).await;
+                    attempt += 1;
+                    continue;
+                }
+                Err(error) => return Err(self.failed("GetObject", key, &error)),
+            };
+            let etag = answer.e_tag().map(bare);
+            let limit = i64::try_from(MAX_LEN).unwrap_or(i64::MAX);
+            // S3 always tells the length: without it, nobody can say whether the body is whole.
+            if answer.content_length().is_none() && attempt < self.attempts() {
+                tokio::time::sleep(backoff(attempt)).await;
+                attempt += 1;
+                continue;
+            }
+            if answer.content_length().is_none_or(|length| length > limit) {
+                // Whatever it is, it is not ours.
+                return Ok(Some(Stored { body: Vec::new(), etag, oversized: true }));
+            }
+            match answer.body.collect().await {
+                Ok(body) => return Ok(Some(Stored { body: body.into_bytes().to_vec(), etag, oversized: false })),
+                Err(_) if attempt < self.attempts() => {}
+                Err(error) => return Err(self.error("GetObject", key, Cause::broken(&error))),
+            }
+            tokio::time::sleep(backoff(attempt)).await;
+            attempt += 1;
         }
     }
 
-    async fn put(&self, key: &str, body: Vec<u8>, content_type: &str) -> Result<(), BucketError> {
-        let request = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
-        let request = request.set_expected_bucket_owner(self.owner.clone()).body(ByteStream::from(body));
-        request.send().await.map(drop).map_err(|error| self.failed("PutObject", key, &error))
+    async fn put(
+        &self,
+        key: &str,
+        body: Vec<u8>,
+        content_type: &str,
+        expected: &Expected,
+    ) -> Result<Option<String>, BucketError> {
+        let body = SdkBody::from(body);
+        let mut attempt = 0;
+        loop {
+            let request = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
+            let request = request.set_expected_bucket_owner(self.owner.clone());
+            // A body in memory can always be sent again.
+            let request = request.body(ByteStream::new(body.try_clone().unwrap_or_else(SdkBody::empty)));
+            let request = match expected {
+                Expected::Nothing => request.if_none_match("*"),
+                Expected::Etag(etag) => request.if_match(quoted(etag)),
+                Expected::Anything => request,
+            };
+            match request.send().await {
+                Ok(answer) => return Ok(answer.e_tag().map(bare)),
+                // Another write was just being made: who of the two comes second, S3 does not say.
+                Err(error) if error.code() == Some(RACE) && attempt < RACES => attempt += 1,
+                Err(error) => return Err(self.failed("PutObject", key, &error)),
+            }
+            tokio::time::sleep(backoff(attempt)).await;
+        }
     }
 
-    async fn delete(&self, key: &str) -> Result<(), BucketError> {
-        let request = self.client.delete_object().bucket(&self.name).key(key);
-        let request = request.set_expected_bucket_owner(self.owner.clone());
-        request.send().await.map(drop).map_err(|error| self.failed("DeleteObject", key, &error))
+    async fn delete(&self, key: &str, expected: &Expected) -> Result<(), BucketError> {
+        let mut attempt = 0;
+        loop {
+            let request = self.client.delete_object().bucket(&self.name).key(key);
+            let request = request.set_expected_bucket_owner(self.owner.clone());
+            let request = match expected {
+                Expected::Etag(etag) => request.if_match(quoted(etag)),
+                Expected::Nothing | Expected::Anything => request,
+            };
+            match request.send().await {
+                Ok(_) => return Ok(()),
+                // Gone already, as it should be.
+                Err(error) if error.code() == Some("NoSuchKey") => return Ok(()),
+                Err(error) if error.code() == Some(RACE) && attempt < RACES => attempt += 1,
+                Err(error) => return Err(self.failed("DeleteObject", key, &error)),
+            }
+            tokio::time::sleep(backoff(attempt)).await;
+        }
     }
+}
+
+/// An ETag without its quotes.
+fn bare(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+/// An ETag as HTTP wants it.
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
 }

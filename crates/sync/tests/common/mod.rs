@@ -2,9 +2,13 @@
 //!
 //! It must never let a request leave the machine: endpoint and credentials are explicit, and the metadata service is switched off.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
 use iam_ssh_doubles::{Double, Match};
+
+pub mod judge;
+pub mod story;
 
 /// The bucket of every test.
 pub const BUCKET: &str = "keys";
@@ -70,6 +74,7 @@ pub fn against(url: &str) -> Command {
         .env("AWS_ACCESS_KEY_ID", "AKIADOUBLE")
         .env("AWS_SECRET_ACCESS_KEY", "double")
         .env("AWS_MAX_ATTEMPTS", "1")
+        .env("IAM_MAX_RATE", "1000000")
         .env("S3_BUCKET", BUCKET);
     command
 }
@@ -103,11 +108,18 @@ pub fn document(double: &Double, principal: &str) -> Option<String> {
     double.object(BUCKET, &format!("{principal}/authorized_keys")).map(|body| String::from_utf8(body).unwrap())
 }
 
-/// Every key that was written or deleted, in order, as `PutObject key`; the heartbeat apart.
+/// Every document that was written or deleted, in order, as `PutObject key`; what the sync keeps for itself apart.
 pub fn writes(double: &Double) -> Vec<String> {
     let requests = double.requests();
-    let writes = requests.iter().filter(|request| request.is_write() && !request.resource.ends_with("heartbeat.json"));
+    let writes = requests.iter().filter(|request| request.is_write() && !request.resource.contains("iam-ssh/"));
     writes.map(|request| format!("{} {}", request.action, request.resource)).collect()
+}
+
+/// All that is published: what the sync keeps for itself apart.
+pub fn documents(double: &Double) -> BTreeMap<String, Vec<u8>> {
+    let mut objects = double.objects(BUCKET);
+    objects.retain(|key, _| !key.contains("iam-ssh/"));
+    objects
 }
 
 /// How often the heartbeat was written.
