@@ -15,6 +15,19 @@ die() {
     exit 1
 }
 
+# lambda_zip PROGRAM ZIP: what AWS Lambda starts, alone in a zip. The same program gives the same zip: a fixed time stamp and no extra
+# fields.
+lambda_zip() {
+    local dir
+    dir=$(mktemp -d)
+    install -m 0755 "$1" "$dir/bootstrap"
+    touch -d 2000-01-01T00:00:00Z "$dir/bootstrap"
+    rm -f "$2"
+    (cd "$dir" && TZ=UTC zip -qX "$2" bootstrap)
+    rm -r "$dir"
+    say "made $2 ($(stat -c %s "$2") bytes)"
+}
+
 # quietly LOG COMMAND...: its output goes to LOG and is shown only when it fails.
 quietly() {
     local log=$1

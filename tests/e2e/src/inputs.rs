@@ -69,7 +69,8 @@ pub(crate) fn venv(program: &str) -> PathBuf {
 }
 
 /// The sync's command-line program.
-pub(crate) fn sync_bin() -> PathBuf {
+#[must_use]
+pub fn sync_bin() -> PathBuf {
     input("IAM_SSH_SYNC_BIN", "")
 }
 

@@ -99,8 +99,13 @@ pub(crate) struct Daemon(Child);
 impl Daemon {
     /// Starts it; what it prints is in `log` for the case that it fails.
     pub(crate) fn start(command: &mut Command, log: &File) -> Self {
+        Self::start_split(command, log, log)
+    }
+
+    /// The same with what it complains about in another place.
+    pub(crate) fn start_split(command: &mut Command, log: &File, complaints: &File) -> Self {
         let shown = shown(command);
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(complaints.try_clone().unwrap());
         Self(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")))
     }
 

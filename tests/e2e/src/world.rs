@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use iam_ssh_doubles::Double;
 
@@ -114,9 +115,21 @@ impl World {
     /// Runs `iam-ssh-sync` against another endpoint.
     #[must_use]
     pub fn sync_at(&self, url: &str, arguments: &[&str]) -> Outcome {
-        let mut sync = command(inputs::sync_bin());
-        sync.args(arguments).env("S3_BUCKET", BUCKET).envs(admin_environment(url));
-        run(&mut sync, b"")
+        run(self.sync_command(url).args(arguments), b"")
+    }
+
+    /// The same, not started yet.
+    #[must_use]
+    pub fn sync_command(&self, url: &str) -> Command {
+        let mut sync = command(self.sync_program());
+        sync.env("S3_BUCKET", BUCKET).envs(admin_environment(url));
+        sync
+    }
+
+    /// The program `iam-ssh-sync`.
+    #[must_use]
+    pub fn sync_program(&self) -> PathBuf {
+        inputs::sync_bin()
     }
 
     /// The AWS CLI that the seed's script calls.
