@@ -53,6 +53,18 @@ pub struct Policies {
     pub boundary: Option<String>,
 }
 
+/// Whether a text is an account's number: 12 digits.
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The number of the account that an ARN names: `arn:aws:iam::123456789012:user/…`.
+#[must_use]
+pub fn number_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|number| !number.is_empty())
+}
+
 /// Whether two names, or tag keys, are one to IAM.
 #[must_use]
 pub fn same_name(one: &str, other: &str) -> bool {

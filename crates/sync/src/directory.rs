@@ -67,6 +67,12 @@ pub trait Directory {
     /// Any failure; there is no partial answer. [`Cause::Torn`] where its pages contradict each other.
     fn account(&self) -> impl Future<Output = Result<Account, DirectoryError>>;
 
+    /// The account's number, in one call; `None` where it has no user.
+    ///
+    /// # Errors
+    /// Any failure.
+    fn number(&self) -> impl Future<Output = Result<Option<String>, DirectoryError>>;
+
     /// One user with tags, groups and attached policies, but without inline policies; `None` if there is no such user.
     ///
     /// # Errors

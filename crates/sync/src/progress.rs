@@ -37,15 +37,15 @@ impl Progress {
         Self::new(text && std::io::stderr().is_terminal())
     }
 
-    /// Shows that the keys of `done` users of `of` are known, at `rate` calls a second, of which `throttled` were refused so far.
-    pub fn show(&self, done: usize, of: usize, rate: f64, throttled: u64) {
+    /// Shows that `done` of `of` users are listed, or keys read (`what`), at `rate` calls a second, of which `throttled` were refused so far.
+    pub fn show(&self, what: &str, done: usize, of: usize, rate: f64, throttled: u64) {
         let Some(line) = &self.0 else { return };
         let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if line.written.is_some_and(|written| now.duration_since(written) < INTERVAL) {
             return;
         }
-        let text = text(done, of, rate, throttled);
+        let text = text(what, done, of, rate, throttled);
         put(&format!("\r{text:<width$}", width = line.width));
         *line = Line { width: text.len(), written: Some(now) };
     }
@@ -69,10 +69,10 @@ fn put(text: &str) {
 }
 
 /// `reading keys: 1,234 of 5,000 users, 19.8 calls/s, 2 throttled`
-fn text(done: usize, of: usize, rate: f64, throttled: u64) -> String {
+fn text(what: &str, done: usize, of: usize, rate: f64, throttled: u64) -> String {
     let (done, of, throttled) =
         (thousands(&done.to_string()), thousands(&of.to_string()), thousands(&throttled.to_string()));
-    format!("reading keys: {done} of {of} users, {rate:.1} calls/s, {throttled} throttled")
+    format!("reading keys: {done} of {of} {what}, {rate:.1} calls/s, {throttled} throttled")
 }
 
 /// `1234567` becomes `1,234,567`.
@@ -98,7 +98,10 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!(text(1234, 5000, 19.84, 2), "reading keys: 1,234 of 5,000 users, 19.8 calls/s, 2 throttled");
+        assert_eq!(
+            text("users", 1234, 5000, 19.84, 2),
+            "reading keys: 1,234 of 5,000 users, 19.8 calls/s, 2 throttled"
+        );
         assert_eq!(["1", "999", "1000", "1234567"].map(thousands), ["1", "999", "1,000", "1,234,567"]);
     }
 
@@ -111,10 +114,10 @@ mod tests {
         let progress = Progress::for_terminal(true);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            progress.show(1000, 5000, 20.0, 10);
-            progress.show(1001, 5000, 20.0, 10);
+            progress.show("users", 1000, 5000, 20.0, 10);
+            progress.show("users", 1001, 5000, 20.0, 10);
             tokio::time::advance(INTERVAL).await;
-            progress.show(2, 9, 20.0, 1);
+            progress.show("users", 2, 9, 20.0, 1);
         });
         progress.clear();
         progress.clear();

@@ -215,7 +215,7 @@ impl<D: Directory> Reader<'_, D> {
                 None => drop(gone.insert(id.clone())),
             }
             done += 1;
-            self.show(done, wanted.len());
+            self.show("users", done, wanted.len());
             if kept.elapsed() >= KEPT_EVERY {
                 keep(memory).await?;
                 kept = Instant::now();
@@ -259,7 +259,7 @@ impl<D: Directory> Reader<'_, D> {
                 take(&mut listed.keys, &mut memory.bodies, &id, key);
             }
             done += 1;
-            self.show(done, of);
+            self.show("keys", done, of);
             if kept.elapsed() >= KEPT_EVERY {
                 keep(memory).await?;
                 kept = Instant::now();
@@ -268,9 +268,9 @@ impl<D: Directory> Reader<'_, D> {
         Ok(moved)
     }
 
-    fn show(&self, done: usize, of: usize) {
+    fn show(&self, what: &str, done: usize, of: usize) {
         let calls = self.directory.calls();
-        self.progress.show(done, of, calls.rate, calls.throttled);
+        self.progress.show(what, done, of, calls.rate, calls.throttled);
     }
 }
 

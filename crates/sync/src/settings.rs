@@ -11,6 +11,7 @@ use iam_ssh_core::prefix::is_prefix;
 use iam_ssh_core::text::escape;
 use iam_ssh_core::{KeyOption, KeyOptions, OptionError};
 
+use crate::account::is_number;
 use crate::events::is_plan_id;
 use crate::exclusion::Rules;
 use crate::guard::Limits;
@@ -18,6 +19,7 @@ use crate::lease::{self, Terms};
 use crate::log::Format;
 use crate::metrics::is_namespace;
 use crate::scope::Scope;
+use crate::scope::term::terms;
 use crate::tag_keys;
 
 mod arguments;
@@ -135,7 +137,7 @@ impl TryFrom<Arguments> for Settings {
             return Err(SettingsError::Prefix(shown(&prefix)));
         }
         let owner = arguments.s3_bucket_owner;
-        if !owner.is_empty() && !is_account(&owner) {
+        if !owner.is_empty() && !is_number(&owner) {
             return Err(SettingsError::BucketOwner(shown(&owner)));
         }
         let limits = Limits {
@@ -216,15 +218,6 @@ fn or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
 }
 
-/// The parts of a list: separated by `;` or line breaks, without the empty ones.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split([';', '\n']).map(str::trim).filter(|part| !part.is_empty())
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// A number in a range; the default where nothing is set.
 fn number<T>(
     text: &str,
@@ -257,7 +250,7 @@ fn seconds(
 
 fn keys(sources: &str, prefix: &str) -> Result<Keys, SettingsError> {
     let mut keys = Keys { iam: false, tags: None };
-    for source in parts(sources) {
+    for source in terms(sources) {
         match source {
             "iam" => keys.iam = true,
             "tags" => keys.tags = Some(prefix.to_owned()),
@@ -280,7 +273,7 @@ fn keys(sources: &str, prefix: &str) -> Result<Keys, SettingsError> {
 
 fn accounts(text: &str) -> Result<Vec<Source>, SettingsError> {
     let mut found: Vec<Source> = Vec::new();
-    for part in parts(text) {
+    for part in terms(text) {
         let number = match part.strip_prefix("arn:").map(|arn| arn.split(':').collect::<Vec<_>>()).as_deref() {
             Some([_, "iam", "", number, role]) if role.starts_with("role/") => number,
             None => part,
@@ -290,7 +283,7 @@ fn accounts(text: &str) -> Result<Vec<Source>, SettingsError> {
             let what = format!("`{}` {why}", shown(part));
             Err(SettingsError::Other("ACCOUNTS", "--accounts", what))
         };
-        if !is_account(number) {
+        if !is_number(number) {
             return refuse("is neither the 12 digits of an account nor the ARN of a role");
         }
         if found.iter().any(|source| source.number == number) {

@@ -187,7 +187,7 @@ impl Deployed {
     fn function(&self, name: &str) -> Value {
         let function = &self.0[&format!("aws_lambda_function.{name}")];
         let fields = ["function_name", "handler", "runtime", "architectures", "memory_size", "timeout"];
-        json!([fields.map(|field| function[field].clone()), function["environment"][0]["variables"]])
+        json!([fields.map(|field| loose(&function[field])), function["environment"][0]["variables"]])
     }
 
     fn alarms(&self) -> BTreeMap<String, Value> {
@@ -222,7 +222,7 @@ fn template_function(resources: &Value, name: &str) -> Value {
     let fields = ["FunctionName", "Handler", "Runtime", "Architectures", "MemorySize", "Timeout"];
     let variables = function["Environment"]["Variables"].as_object().unwrap();
     let variables: BTreeMap<&String, String> = variables.iter().map(|(name, value)| (name, loose(value))).collect();
-    json!([fields.map(|field| function[field].clone()), variables])
+    json!([fields.map(|field| loose(&function[field])), variables])
 }
 
 fn template_alarms(resources: &Value) -> BTreeMap<String, Value> {

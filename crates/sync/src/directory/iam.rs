@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
+use aws_sdk_iam::operation::list_ssh_public_keys::ListSshPublicKeysOutput;
 use aws_sdk_iam::types::{EncodingType, EntityType};
 
 use super::{Calls, Directory, DirectoryError, Found, Key, ListedKey};
-use crate::account::Account;
+use crate::account::{Account, number_of};
 use crate::pace::Pacer;
 use crate::whole;
 use call::{Call, Caller, unless_gone};
@@ -41,24 +43,21 @@ impl IamDirectory {
     async fn list_keys(&self, user: &str) -> Result<Vec<ListedKey>, DirectoryError> {
         let call = Call { operation: "ListSSHPublicKeys", user: Some(user) };
         let mut keys = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let send = || {
-                let request = self.client.list_ssh_public_keys().user_name(user).max_items(PAGE);
-                request.set_marker(marker.clone()).customize().interceptor(whole::KEYS).send()
-            };
-            let page = self.caller.send(&call, send).await?;
+        let send = |marker| {
+            let request = self.client.list_ssh_public_keys().user_name(user).max_items(PAGE);
+            request.set_marker(marker).customize().interceptor(whole::KEYS).send()
+        };
+        let take = |page: ListSshPublicKeysOutput| {
             keys.extend(page.ssh_public_keys().iter().map(|key| ListedKey {
                 id: key.ssh_public_key_id().to_owned(),
                 status: key.status().as_str().to_owned(),
                 // Where IAM does not say when, the SDK says 1970.
                 uploaded: Some((key.upload_date().secs(), key.upload_date().subsec_nanos())).filter(|date| date.0 > 0),
             }));
-            marker = call.next(page.is_truncated(), page.marker(), marker.as_deref())?;
-            if marker.is_none() {
-                return Ok(keys);
-            }
-        }
+            Ok((page.is_truncated(), page.marker))
+        };
+        self.caller.pages(&call, send, take).await?;
+        Ok(keys)
     }
 
     async fn get_key(&self, user: &str, id: &str) -> Result<Key, DirectoryError> {
@@ -80,21 +79,29 @@ impl Directory for IamDirectory {
     async fn account(&self) -> Result<Account, DirectoryError> {
         let call = Call { operation: "GetAccountAuthorizationDetails", user: None };
         let mut parts = details::Parts::default();
-        let mut marker: Option<String> = None;
-        loop {
-            let send = || {
-                let request = self.client.get_account_authorization_details().max_items(PAGE);
-                let request = request.filter(EntityType::User).filter(EntityType::Group);
-                let request = request.filter(EntityType::LocalManagedPolicy).set_marker(marker.clone());
-                request.customize().interceptor(whole::ACCOUNT).send()
-            };
-            let page = self.caller.send(&call, send).await?;
+        let send = |marker| {
+            let request = self.client.get_account_authorization_details().max_items(PAGE);
+            let request = request.filter(EntityType::User).filter(EntityType::Group);
+            let request = request.filter(EntityType::LocalManagedPolicy).set_marker(marker);
+            request.customize().interceptor(whole::ACCOUNT).send()
+        };
+        let take = |page: GetAccountAuthorizationDetailsOutput| {
             parts.take(&call, &page)?;
-            marker = call.next(page.is_truncated(), page.marker(), marker.as_deref())?;
-            if marker.is_none() {
-                return parts.assemble(&call);
-            }
-        }
+            Ok((page.is_truncated(), page.marker))
+        };
+        self.caller.pages(&call, send, take).await?;
+        parts.assemble(&call)
+    }
+
+    async fn number(&self) -> Result<Option<String>, DirectoryError> {
+        let call = Call { operation: "GetAccountAuthorizationDetails", user: None };
+        let send = || {
+            let request = self.client.get_account_authorization_details().max_items(1).filter(EntityType::User);
+            request.customize().interceptor(whole::ACCOUNT).send()
+        };
+        let page = self.caller.send(&call, send).await?;
+        let arn = page.user_detail_list().first().and_then(|user| user.arn());
+        Ok(arn.and_then(number_of).map(str::to_owned))
     }
 
     async fn user(&self, name: &str) -> Result<Option<Found>, DirectoryError> {

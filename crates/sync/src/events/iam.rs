@@ -7,6 +7,7 @@ use iam_ssh_core::text::escape;
 use serde_json::Value;
 
 use super::What;
+use crate::account::is_number;
 
 /// What one event says.
 pub(super) struct Read {
@@ -30,7 +31,7 @@ pub(super) fn read(event: &Value) -> Result<Read, String> {
     }
     let account = match event.get("account") {
         None => None,
-        Some(Value::String(number)) if is_account(number) => Some(number.clone()),
+        Some(Value::String(number)) if is_number(number) => Some(number.clone()),
         Some(_) => return Err(refuse("its account is no account number")),
     };
     let user = |keys, policies| {
@@ -84,10 +85,6 @@ pub(super) fn insert(names: &mut BTreeSet<String>, name: &str) {
     if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         names.insert(name.to_owned());
     }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

@@ -61,6 +61,10 @@ impl<D: Directory> Reader<'_, D> {
         for one in found.values() {
             memory.is_about(one.account.as_deref()).map_err(Error::OtherAccount)?;
         }
+        if ask.deleted && found.is_empty() {
+            // Another account knows nobody of that name, either.
+            memory.is_about(self.directory.number().await?.as_deref()).map_err(Error::OtherAccount)?;
+        }
         // Who has a name of somebody found has it no more: renamed, or made anew under the same name.
         let is_taken = |name: &str| found.values().any(|found| same_name(&found.user.name, name));
         let is_deleted = |name: &str| ask.deleted && ask.names.iter().any(|deleted| same_name(deleted, name));

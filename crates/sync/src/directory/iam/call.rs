@@ -31,7 +31,7 @@ impl Call<'_> {
     }
 
     /// The marker of the next page, `None` at the end.
-    pub(super) fn next(
+    fn next(
         &self,
         truncated: bool,
         marker: Option<&str>,
@@ -104,6 +104,31 @@ impl Caller {
                 return Err(call.error(cause));
             }
             tokio::time::sleep(backoff(throttles + failures)).await;
+        }
+    }
+
+    /// Follows a list to its end: `send` sends for the page at a marker, `take` takes it in and says whether there is more, and where.
+    ///
+    /// # Errors
+    /// The first failure, also where a list goes on but not where, or where it began.
+    pub(super) async fn pages<T, E, F>(
+        &self,
+        call: &Call<'_>,
+        send: impl Fn(Option<String>) -> F,
+        mut take: impl FnMut(T) -> Result<(bool, Option<String>), DirectoryError>,
+    ) -> Result<(), DirectoryError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self.send(call, || send(marker.clone())).await?;
+            let (truncated, next) = take(page)?;
+            marker = call.next(truncated, next.as_deref(), marker.as_deref())?;
+            if marker.is_none() {
+                return Ok(());
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use iam_ssh_core::text::escape;
 
 use super::super::DirectoryError;
 use super::call::Call;
-use crate::account::{Account, Group, Policies, User};
+use crate::account::{Account, Group, Policies, User, number_of};
 use crate::cause::Cause;
 
 /// What was read so far.
@@ -93,9 +93,9 @@ impl Parts {
         self.torn.get_or_insert(format!("{kind} `{what}` stands there as `{one}` and as `{other}`"));
     }
 
-    /// The account's number, from an ARN: `arn:aws:iam::123456789012:user/…`.
+    /// The account's number, from an ARN.
     fn number(&mut self, call: &Call<'_>, arn: Option<&str>) -> Result<(), DirectoryError> {
-        let number = arn.and_then(|arn| arn.split(':').nth(4)).filter(|number| !number.is_empty());
+        let number = arn.and_then(number_of);
         match (number, &self.account.number) {
             (Some(number), Some(known)) if number != known => Err(call.nonsense("it is about several accounts")),
             (Some(number), None) => {

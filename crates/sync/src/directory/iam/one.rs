@@ -5,10 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_iam::operation::list_attached_user_policies::ListAttachedUserPoliciesOutput;
+use aws_sdk_iam::operation::list_groups_for_user::ListGroupsForUserOutput;
+use aws_sdk_iam::operation::list_user_policies::ListUserPoliciesOutput;
+
 use super::super::{DirectoryError, Found};
 use super::call::{Call, unless_gone};
 use super::{IamDirectory, PAGE};
-use crate::account::{Policies, User};
+use crate::account::{Policies, User, number_of};
 use crate::whole;
 
 impl IamDirectory {
@@ -27,7 +31,7 @@ impl IamDirectory {
             groups: BTreeSet::new(),
             policies: Policies { boundary, ..Policies::default() },
         };
-        let account = user.arn().split(':').nth(4).filter(|number| !number.is_empty()).map(str::to_owned);
+        let account = number_of(user.arn()).map(str::to_owned);
         Ok(Found { id: user.user_id().to_owned(), account, user: found })
     }
 
@@ -40,53 +44,46 @@ impl IamDirectory {
 
     async fn groups_of(&self, name: &str) -> Result<BTreeSet<String>, DirectoryError> {
         let call = Call { operation: "ListGroupsForUser", user: Some(name) };
-        let (mut found, mut marker) = (BTreeSet::new(), None);
-        loop {
-            let send = || {
-                let request = self.client.list_groups_for_user().user_name(name).max_items(PAGE);
-                request.set_marker(marker.clone()).customize().interceptor(whole::GROUPS).send()
-            };
-            let page = self.caller.send(&call, send).await?;
+        let mut found = BTreeSet::new();
+        let send = |marker| {
+            let request = self.client.list_groups_for_user().user_name(name).max_items(PAGE);
+            request.set_marker(marker).customize().interceptor(whole::GROUPS).send()
+        };
+        let take = |page: ListGroupsForUserOutput| {
             found.extend(page.groups().iter().map(|group| group.group_name().to_owned()));
-            marker = call.next(page.is_truncated(), page.marker(), marker.as_deref())?;
-            if marker.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok((page.is_truncated(), page.marker))
+        };
+        self.caller.pages(&call, send, take).await?;
+        Ok(found)
     }
 
     async fn attached_to(&self, name: &str) -> Result<BTreeSet<String>, DirectoryError> {
         let call = Call { operation: "ListAttachedUserPolicies", user: Some(name) };
-        let (mut found, mut marker) = (BTreeSet::new(), None);
-        loop {
-            let send = || {
-                let request = self.client.list_attached_user_policies().user_name(name).max_items(PAGE);
-                request.set_marker(marker.clone()).customize().interceptor(whole::ATTACHED).send()
-            };
-            let page = self.caller.send(&call, send).await?;
+        let mut found = BTreeSet::new();
+        let send = |marker| {
+            let request = self.client.list_attached_user_policies().user_name(name).max_items(PAGE);
+            request.set_marker(marker).customize().interceptor(whole::ATTACHED).send()
+        };
+        let take = |page: ListAttachedUserPoliciesOutput| {
             found.extend(page.attached_policies().iter().filter_map(|policy| policy.policy_arn().map(str::to_owned)));
-            marker = call.next(page.is_truncated(), page.marker(), marker.as_deref())?;
-            if marker.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok((page.is_truncated(), page.marker))
+        };
+        self.caller.pages(&call, send, take).await?;
+        Ok(found)
     }
 
     pub(super) async fn inline_of(&self, name: &str) -> Result<BTreeMap<String, String>, DirectoryError> {
         let call = Call { operation: "ListUserPolicies", user: Some(name) };
-        let (mut names, mut marker) = (Vec::new(), None);
-        loop {
-            let send = || {
-                let request = self.client.list_user_policies().user_name(name).max_items(PAGE);
-                request.set_marker(marker.clone()).customize().interceptor(whole::INLINE).send()
-            };
-            let page = self.caller.send(&call, send).await?;
+        let mut names = Vec::new();
+        let send = |marker| {
+            let request = self.client.list_user_policies().user_name(name).max_items(PAGE);
+            request.set_marker(marker).customize().interceptor(whole::INLINE).send()
+        };
+        let take = |page: ListUserPoliciesOutput| {
             names.extend(page.policy_names().iter().cloned());
-            marker = call.next(page.is_truncated(), page.marker(), marker.as_deref())?;
-            if marker.is_none() {
-                break;
-            }
-        }
+            Ok((page.is_truncated(), page.marker))
+        };
+        self.caller.pages(&call, send, take).await?;
         let mut found = BTreeMap::new();
         let call = Call { operation: "GetUserPolicy", user: Some(name) };
         for policy in names {
