@@ -47,7 +47,7 @@ impl Debian {
 
     /// Waits until nobody writes to the cache any more: a lookup leaves that to a process of its own. One that is stopped, as some
     /// tests do, writes nothing either.
-    fn settle(&self) {
+    pub fn settle(&self) {
         let _ = wait_for(Duration::from_secs(5), || self.lookups_running().is_empty().then_some(()));
     }
 

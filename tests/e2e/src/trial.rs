@@ -207,7 +207,7 @@ impl<'a> Trial<'a> {
         assert!(answer.ok() && fits, "{name}: found should be {is_found}: {answer}\n{}", self.machine.log_text());
         answer.expect_in_time(DEADLINE);
         // What was learnt is written by a process of its own, which ends a moment later.
-        self.machine.keep_cache();
+        self.machine.settle();
         assert_eq!(self.machine.lookups_running(), Vec::<String>::new(), "{name}");
     }
 
