@@ -18,12 +18,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares `desired` (the text of each principal's document) with `actual` (whatever the caller knows of what is
-    /// stored); `same` tells whether a stored document already has the desired text.
-    pub fn new<A>(
-        desired: &BTreeMap<Principal, String>,
+    /// Compares `desired` (each principal's document) with `actual` (whatever the caller knows of what is stored); `same` tells
+    /// whether a stored document already is the desired one.
+    pub fn new<D, A>(
+        desired: &BTreeMap<Principal, D>,
         actual: &BTreeMap<Principal, A>,
-        same: impl Fn(&str, &A) -> bool,
+        same: impl Fn(&D, &A) -> bool,
     ) -> Self {
         let mut plan = Self::default();
         for (principal, text) in desired {

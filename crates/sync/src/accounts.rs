@@ -111,7 +111,7 @@ impl Accounts {
             .await;
         let mut outcomes = Outcomes { runs, retry_messages: Vec::new() };
         if let Invocation::Changes(changes) = what {
-            outcomes.retry_messages = self.without_news(changes, &outcomes);
+            outcomes.retry_messages = without_news(changes, &outcomes);
         }
         outcomes
     }
@@ -186,26 +186,26 @@ impl Accounts {
             None => {}
         }
     }
+}
 
-    /// The messages that should come once more, because what they tell of was not to be seen: IAM may not show it yet.
-    fn without_news(&self, changes: &[Change], outcomes: &Outcomes) -> Vec<String> {
-        let mut has_news = vec![false; changes.len()];
-        for (number, run) in &outcomes.runs {
-            // Those that the run of this account was about, in the same order.
-            let concerned = (0..).zip(changes).filter(|(_, change)| concerns(number.as_deref(), change));
-            let news = run.as_ref().ok().and_then(|report| report.news.as_ref());
-            for (place, (index, _)) in concerned.enumerate() {
-                // A run that could not look, for want of a complete one before, leaves it to that.
-                let is_news = news.map_or(run.is_ok(), |news| news.get(place).copied().unwrap_or(true));
-                if let Some(found) = has_news.get_mut::<usize>(index) {
-                    *found |= is_news;
-                }
+/// The messages that should come once more, because what they tell of was not to be seen: IAM may not show it yet.
+fn without_news(changes: &[Change], outcomes: &Outcomes) -> Vec<String> {
+    let mut has_news = vec![false; changes.len()];
+    for (number, run) in &outcomes.runs {
+        // Those that the run of this account was about, in the same order.
+        let concerned = (0..).zip(changes).filter(|(_, change)| concerns(number.as_deref(), change));
+        let news = run.as_ref().ok().and_then(|report| report.news.as_ref());
+        for (place, (index, _)) in concerned.enumerate() {
+            // A run that could not look, for want of a complete one before, leaves it to that.
+            let is_news = news.map_or(run.is_ok(), |news| news.get(place).copied().unwrap_or(true));
+            if let Some(found) = has_news.get_mut::<usize>(index) {
+                *found |= is_news;
             }
         }
-        let without = changes.iter().zip(has_news).filter(|(_, has_news)| !has_news);
-        let first = without.flat_map(|(change, _)| &change.messages).filter(|message| message.receives <= 1);
-        first.map(|message| message.id.clone()).collect()
     }
+    let without = changes.iter().zip(has_news).filter(|(_, has_news)| !has_news);
+    let first = without.flat_map(|(change, _)| &change.messages).filter(|message| message.receives <= 1);
+    first.map(|message| message.id.clone()).collect()
 }
 
 /// Whether a change is about this account: where only one is set, all are.

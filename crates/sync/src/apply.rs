@@ -13,13 +13,14 @@ use iam_ssh_core::Principal;
 
 use crate::bucket::{Bucket, BucketError, Expected};
 use crate::error::{Error, Unfinished};
+use crate::text::Text;
 
 /// How many objects are read, written or deleted at the same time.
 pub(crate) const IN_FLIGHT: usize = 8;
 /// After so many failed writes that only give, no more of those are tried.
 const MAX_FAILED: usize = 10;
 /// How documents are labelled; S3 tools then show them.
-const TEXT: &str = "text/plain; charset=us-ascii";
+const CONTENT_TYPE: &str = "text/plain; charset=us-ascii";
 
 /// A document that is to change, and what is expected to be there.
 pub(crate) type Target = (Principal, Expected);
@@ -42,12 +43,12 @@ pub(crate) struct Changes {
 pub(crate) async fn apply(
     bucket: &impl Bucket,
     prefix: &str,
-    texts: &BTreeMap<Principal, String>,
+    texts: &BTreeMap<Principal, Text>,
     changes: &Changes,
 ) -> Result<(), Error> {
     let put = |(principal, expected): &Target| {
-        let body = texts.get(principal).map(String::as_bytes).unwrap_or_default();
-        write(bucket, principal.object_key(prefix), body, expected.clone())
+        let text = texts.get(principal).cloned().unwrap_or_default();
+        write(bucket, principal.object_key(prefix), text, expected.clone())
     };
     let remove = |(principal, expected): &Target| delete(bucket, principal.object_key(prefix), expected.clone());
     let taken = each(&changes.taking, usize::MAX, put).await;
@@ -66,12 +67,12 @@ pub(crate) async fn apply(
 }
 
 /// Writes a document. A write whose answer was lost is sent again and then meets itself, which is no conflict.
-async fn write(bucket: &impl Bucket, key: String, body: &[u8], expected: Expected) -> Result<(), BucketError> {
-    let result = bucket.put(&key, body.to_vec(), TEXT, &expected).await;
+async fn write(bucket: &impl Bucket, key: String, text: Text, expected: Expected) -> Result<(), BucketError> {
+    let result = bucket.put(&key, text.to_bytes(), CONTENT_TYPE, &expected).await;
     match result {
         Err(error) if error.cause.is_conflict() => {
             let now = bucket.get(&key).await?;
-            if now.is_some_and(|now| !now.oversized && now.body == body) { Ok(()) } else { Err(error) }
+            if now.is_some_and(|now| !now.oversized && now.body == text.to_bytes()) { Ok(()) } else { Err(error) }
         }
         other => other.map(drop),
     }

@@ -9,7 +9,6 @@ use std::future::Future;
 
 use iam_ssh_core::Principal;
 use iam_ssh_core::text::escape;
-use md5::{Digest, Md5};
 
 use crate::cause::Cause;
 
@@ -128,11 +127,4 @@ pub async fn stored(bucket: &impl Bucket, prefix: &str) -> Result<Listing, Bucke
         }
     }
     Ok(found)
-}
-
-/// The ETag that S3 gives a plain object of this content: its MD5 in hexadecimal digits. Where a bucket encrypts with KMS it is
-/// something else, and never equal to this.
-#[must_use]
-pub fn plain_etag(body: &[u8]) -> String {
-    Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }

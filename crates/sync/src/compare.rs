@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use iam_ssh_core::{Plan, Principal, document};
+use iam_ssh_core::{Plan, Principal};
 
 use crate::apply::{Changes, IN_FLIGHT, Target};
-use crate::bucket::{self, Bucket, BucketError, Expected, Stored, plain_etag};
+use crate::bucket::{self, Bucket, BucketError, Expected, Stored};
 use crate::diff::Diff;
 use crate::documents::Documents;
 use crate::guard::{self, Case, Change, Limits, Refusal};
+use crate::text::{Known, Text};
 
 /// Where to compare, and how much of it.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,27 @@ pub(crate) struct Compared {
 /// A document that is not as it should be.
 struct Different {
     principal: Principal,
-    stored: Option<Stored>,
+    stored: Option<Found>,
+}
+
+/// A document that is stored.
+struct Found {
+    text: Text,
+    etag: Option<String>,
+    oversized: bool,
+}
+
+impl Found {
+    /// What was fetched; its lines are held once for all documents.
+    fn new(stored: Stored, known: &mut Known) -> Self {
+        let Stored { body, etag, oversized } = stored;
+        Self { text: known.read(&body), etag, oversized }
+    }
+
+    /// Whether it is exactly this.
+    fn says(&self, text: &Text) -> bool {
+        !self.oversized && self.text == *text
+    }
 }
 
 impl<B: Bucket> Scene<'_, B> {
@@ -54,18 +75,17 @@ impl<B: Bucket> Scene<'_, B> {
         let mut compared = Compared::default();
         let different = match self.only {
             None => self.listed(desired, &mut compared).await?,
-            Some(only) => self.read(only, desired, &mut compared).await?,
+            Some(only) => self.fetch(only.iter().cloned().collect(), desired, &mut compared).await?,
         };
         let lines = |different: &Different| {
-            let stored = different.stored.as_ref().map(|stored| document::parse(&stored.body).lines);
-            let text = desired.texts.get(&different.principal).filter(|_| stored.is_some());
-            let desired = text.map(|text| document::parse(text.as_bytes()).lines);
+            let stored = different.stored.as_ref().map(|stored| stored.text.keys());
+            let desired = desired.texts.get(&different.principal).filter(|_| stored.is_some()).map(Text::keys);
             let change = Change { stored: stored.unwrap_or_default(), desired: desired.unwrap_or_default() };
             (different.principal.clone(), change)
         };
         let changes: BTreeMap<Principal, Change> = different.iter().map(lines).collect();
         let has_keys =
-            |(principal, text): &(&Principal, &String)| matches!(principal, Principal::User(_)) && !text.is_empty();
+            |(principal, text): &(&Principal, &Text)| matches!(principal, Principal::User(_)) && !text.is_empty();
         let case = Case {
             changes: &changes,
             people: desired.users,
@@ -90,7 +110,7 @@ impl<B: Bucket> Scene<'_, B> {
             lines.sort();
             stored.sort();
             let lines = if lines == stored { change.stored } else { merged };
-            desired.texts.insert(principal.clone(), document::render(&lines));
+            desired.texts.insert(principal.clone(), Text::of(lines));
         }
         for different in different {
             self.sort(different, &desired.texts, &mut compared);
@@ -99,16 +119,16 @@ impl<B: Bucket> Scene<'_, B> {
     }
 
     /// What is to be done about one document.
-    fn sort(&self, different: Different, texts: &BTreeMap<Principal, String>, compared: &mut Compared) {
+    fn sort(&self, different: Different, texts: &BTreeMap<Principal, Text>, compared: &mut Compared) {
         let Different { principal, stored } = different;
-        let text = texts.get(&principal).map(String::as_bytes);
-        if stored.as_ref().is_some_and(|stored| !stored.oversized && Some(stored.body.as_slice()) == text) {
+        let (text, nothing) = (texts.get(&principal), Text::default());
+        if stored.as_ref().zip(text).is_some_and(|(stored, text)| stored.says(text)) {
             compared.kept += 1;
             return;
         }
-        let body = stored.as_ref().map(|stored| stored.body.as_slice()).unwrap_or_default();
-        let desired = text.unwrap_or_default();
-        let diff = if self.detailed { Diff::detailed(body, desired) } else { Diff::counted(body, desired) };
+        let before = stored.as_ref().map_or(&nothing, |stored| &stored.text);
+        let desired = text.unwrap_or(&nothing);
+        let diff = if self.detailed { Diff::detailed(before, desired) } else { Diff::counted(before, desired) };
         let target: Target = (principal.clone(), Expected::found(stored.as_ref().map(|stored| &stored.etag)));
         // What cannot be read may hold anything.
         let takes = diff.removed > 0 || stored.is_some_and(|stored| stored.oversized);
@@ -126,7 +146,7 @@ impl<B: Bucket> Scene<'_, B> {
         let listing = bucket::stored(self.bucket, self.prefix).await?;
         compared.foreign = listing.foreign;
         let plan = Plan::new(&desired.texts, &listing.documents, |text, etag| {
-            etag.as_deref() == Some(plain_etag(text.as_bytes()).as_str())
+            etag.as_deref() == Some(text.plain_etag().as_str())
         });
         compared.kept = plan.keep.len();
         let differing: BTreeSet<Principal> = plan.put.into_iter().chain(plan.delete).collect();
@@ -138,16 +158,6 @@ impl<B: Bucket> Scene<'_, B> {
         Ok(found)
     }
 
-    /// Compares these documents alone.
-    async fn read(
-        &self,
-        only: &BTreeSet<Principal>,
-        desired: &Documents,
-        compared: &mut Compared,
-    ) -> Result<Vec<Different>, BucketError> {
-        self.fetch(only.iter().cloned().collect(), desired, compared).await
-    }
-
     /// Reads documents, and gives those that are not as they should be, in order.
     async fn fetch(
         &self,
@@ -155,26 +165,22 @@ impl<B: Bucket> Scene<'_, B> {
         desired: &Documents,
         compared: &mut Compared,
     ) -> Result<Vec<Different>, BucketError> {
-        let read: Vec<Different> = stream::iter(principals)
-            .map(|principal| async move {
-                let stored = self.bucket.get(&principal.object_key(self.prefix)).await?;
-                Ok::<_, BucketError>(Different { principal, stored })
-            })
-            .buffered(IN_FLIGHT)
-            .try_collect()
-            .await?;
+        let mut known = Known::of(desired.texts.values());
         let mut found = Vec::new();
-        for different in read {
-            let text = desired.texts.get(&different.principal).map(String::as_bytes);
-            let is_right = match (&different.stored, text) {
-                (None, None) => continue,
-                (Some(stored), Some(text)) => !stored.oversized && stored.body == text,
-                _ => false,
-            };
-            if is_right {
-                compared.kept += 1;
-            } else {
-                found.push(different);
+        let mut answers = std::pin::pin!(
+            stream::iter(principals)
+                .map(|principal| async move {
+                    let stored = self.bucket.get(&principal.object_key(self.prefix)).await?;
+                    Ok::<_, BucketError>((principal, stored))
+                })
+                .buffered(IN_FLIGHT)
+        );
+        while let Some((principal, stored)) = answers.try_next().await? {
+            let stored = stored.map(|stored| Found::new(stored, &mut known));
+            match (&stored, desired.texts.get(&principal)) {
+                (None, None) => {}
+                (Some(stored), Some(text)) if stored.says(text) => compared.kept += 1,
+                _ => found.push(Different { principal, stored }),
             }
         }
         Ok(found)

@@ -3,8 +3,11 @@
 //! It must never show a key's base64 or a foreign line's text. The order of lines is not a difference worth showing, but it is said.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use iam_ssh_core::{KeyLine, document};
+use iam_ssh_core::KeyLine;
+
+use crate::text::Text;
 
 /// The difference of one document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,27 +23,26 @@ pub struct Diff {
 impl Diff {
     /// Counts what differs between what is stored and what should be.
     #[must_use]
-    pub fn counted(stored: &[u8], desired: &[u8]) -> Self {
+    pub fn counted(stored: &Text, desired: &Text) -> Self {
         Self::new(stored, desired, false)
     }
 
     /// Counts what differs, and says it line by line.
     #[must_use]
-    pub fn detailed(stored: &[u8], desired: &[u8]) -> Self {
+    pub fn detailed(stored: &Text, desired: &Text) -> Self {
         Self::new(stored, desired, true)
     }
 
-    fn new(stored: &[u8], desired: &[u8], detailed: bool) -> Self {
+    fn new(stored: &Text, desired: &Text, detailed: bool) -> Self {
         let one_sided = stored.is_empty() || desired.is_empty();
-        let (stored, desired) = (document::parse(stored), document::parse(desired));
-        let mut balance: BTreeMap<&KeyLine, (usize, usize)> = BTreeMap::new();
-        for line in &stored.lines {
+        let mut balance: BTreeMap<Arc<KeyLine>, (usize, usize)> = BTreeMap::new();
+        for line in stored.keys() {
             balance.entry(line).or_default().0 += 1;
         }
-        for line in &desired.lines {
+        for line in desired.keys() {
             balance.entry(line).or_default().1 += 1;
         }
-        let garbage = stored.skipped_count;
+        let garbage = stored.skipped();
         let mut diff = Self { removed: garbage, ..Self::default() };
         let (mut gone, mut come) = (Vec::new(), Vec::new());
         for (line, (before, after)) in balance {
@@ -48,8 +50,8 @@ impl Diff {
             diff.removed += lost;
             diff.added += won;
             if detailed {
-                gone.extend((0..lost).map(|_| format!("- {}", shown(line))));
-                come.extend((0..won).map(|_| format!("+ {}", shown(line))));
+                gone.extend((0..lost).map(|_| format!("- {}", shown(&line))));
+                come.extend((0..won).map(|_| format!("+ {}", shown(&line))));
             }
         }
         if detailed {

@@ -6,20 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use iam_ssh_core::text::escape;
-use iam_ssh_core::{KeyError, KeyLine, KeyOption, Name, NameError, Principal, PublicKey, document};
+use iam_ssh_core::{KeyError, KeyLine, KeyOption, Name, NameError, Principal, PublicKey};
 
 use crate::directory::Uploaded;
 use crate::picture::{Person, Picture};
 use crate::settings::Keys;
 use crate::tag_keys::{self, TagKeyError};
+use crate::text::Text;
 
 /// What should be published.
 #[derive(Debug, Default)]
 pub struct Documents {
     /// The text of every principal's document, empty where it has no usable key.
-    pub texts: BTreeMap<Principal, String>,
+    pub texts: BTreeMap<Principal, Text>,
     /// What is left out, and why.
     pub skipped: Vec<Skipped>,
     /// Who counts as deactivated, and why; names escaped.
@@ -128,10 +130,10 @@ pub fn documents(picture: &Picture, bodies: &BTreeMap<String, String>, how: Rend
     (documents.users, documents.groups) = (lines.len(), members.len());
     documents.owners = lines.values().flatten().map(|line| (line.key().clone(), line.owner().clone())).collect();
     documents.keys = documents.owners.len();
-    let texts: BTreeMap<Name, String> =
-        lines.into_iter().map(|(user, lines)| (user, document::render(&lines))).collect();
+    let texts: BTreeMap<Name, Text> =
+        lines.into_iter().map(|(user, lines)| (user, Text::of(lines.into_iter().map(Arc::new)))).collect();
     for (group, names) in members.into_values() {
-        let text: String = names.iter().filter_map(|name| texts.get(name)).map(String::as_str).collect();
+        let text = Text::concat(names.iter().filter_map(|name| texts.get(name)));
         documents.texts.insert(Principal::Group(group), text);
     }
     documents.texts.extend(texts.into_iter().map(|(user, text)| (Principal::User(user), text)));

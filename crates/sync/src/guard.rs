@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use iam_ssh_core::{KeyLine, Name, Principal, PublicKey};
 use sha2::{Digest, Sha256};
@@ -27,9 +28,9 @@ pub struct Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     /// The key lines that are stored.
-    pub stored: Vec<KeyLine>,
+    pub stored: Vec<Arc<KeyLine>>,
     /// Those that should be.
-    pub desired: Vec<KeyLine>,
+    pub desired: Vec<Arc<KeyLine>>,
 }
 
 /// All that the guard looks at.
@@ -72,7 +73,7 @@ pub struct Refusal {
     /// In words, what is suspicious; empty where all of it was refused before.
     pub why: Vec<String>,
     /// The lines held back, by document.
-    pub held: BTreeMap<Principal, Vec<KeyLine>>,
+    pub held: BTreeMap<Principal, Vec<Arc<KeyLine>>>,
 }
 
 impl Refusal {
@@ -85,7 +86,7 @@ impl Refusal {
     /// The lines held back as they are remembered: document, owner and fingerprint.
     #[must_use]
     pub fn lines(&self) -> BTreeSet<String> {
-        let of = |(principal, lines): (&Principal, &Vec<KeyLine>)| {
+        let of = |(principal, lines): (&Principal, &Vec<Arc<KeyLine>>)| {
             let principal = principal.clone();
             lines.iter().map(move |line| name(&principal, line)).collect::<Vec<_>>()
         };
@@ -98,7 +99,7 @@ fn name(principal: &Principal, line: &KeyLine) -> String {
 }
 
 /// What a change takes that nothing explains, by document.
-type Losses<'a> = BTreeMap<&'a Principal, Vec<&'a KeyLine>>;
+type Losses<'a> = BTreeMap<&'a Principal, Vec<&'a Arc<KeyLine>>>;
 
 /// Judges a change; `None` where nothing is to be held back. Whoever confirms the plan carries everything out.
 #[must_use]
@@ -107,25 +108,25 @@ pub fn judge(case: &Case<'_>, limits: &Limits) -> Option<Refusal> {
     let is_old = |principal: &Principal, line: &KeyLine| case.refused_before.contains(&name(principal, line));
     let mut fresh: Losses<'_> = BTreeMap::new();
     for (principal, lines) in &losses {
-        let new: Vec<&KeyLine> = lines.iter().copied().filter(|line| !is_old(principal, line)).collect();
-        if !new.is_empty() {
-            fresh.insert(principal, new);
+        let unknown: Vec<&Arc<KeyLine>> = lines.iter().copied().filter(|line| !is_old(principal, line)).collect();
+        if !unknown.is_empty() {
+            fresh.insert(principal, unknown);
         }
     }
     // What was refused stays refused only while what is missing in all is suspicious; what is new beside it is judged by itself.
     let all = suspicion(case, limits, &losses, &losses);
-    let Suspicion { everywhere, groups, why } = suspicion(case, limits, &losses, &fresh);
-    let mut held: BTreeMap<Principal, Vec<KeyLine>> = BTreeMap::new();
+    let new = suspicion(case, limits, &losses, &fresh);
+    let mut held: BTreeMap<Principal, Vec<Arc<KeyLine>>> = BTreeMap::new();
     // Users' own documents come first: a group keeps a line only for somebody who keeps the key.
     for (principal, lines) in &losses {
-        let is_held = |line: &&KeyLine| match principal {
-            Principal::User(_) => everywhere || (all.everywhere && is_old(principal, line)),
+        let is_held = |line: &&Arc<KeyLine>| match principal {
+            Principal::User(_) => new.everywhere || (all.everywhere && is_old(principal, line)),
             Principal::Group(_) if case.keeps_key(line) => {
-                groups.contains(principal) || (all.groups.contains(principal) && is_old(principal, line))
+                new.groups.contains(principal) || (all.groups.contains(principal) && is_old(principal, line))
             }
             Principal::Group(_) => keeps_held_key(case, &held, line),
         };
-        let lines: Vec<KeyLine> = lines.iter().copied().filter(is_held).cloned().collect();
+        let lines: Vec<Arc<KeyLine>> = lines.iter().copied().filter(is_held).cloned().collect();
         if !lines.is_empty() {
             held.insert((*principal).clone(), lines);
         }
@@ -133,13 +134,13 @@ pub fn judge(case: &Case<'_>, limits: &Limits) -> Option<Refusal> {
     if held.is_empty() {
         return None;
     }
-    let mut refusal = Refusal { plan: String::new(), why, held };
+    let mut refusal = Refusal { plan: String::new(), why: new.why, held };
     refusal.plan = plan(case.place, &refusal.lines());
     Some(refusal)
 }
 
 /// Whether a line's owner keeps its key only because that is held back, now or, where the owner is not looked at, since before.
-fn keeps_held_key(case: &Case<'_>, held: &BTreeMap<Principal, Vec<KeyLine>>, line: &KeyLine) -> bool {
+fn keeps_held_key(case: &Case<'_>, held: &BTreeMap<Principal, Vec<Arc<KeyLine>>>, line: &KeyLine) -> bool {
     let owner = Principal::User(line.owner().clone());
     if case.changes.contains_key(&owner) {
         return held.get(&owner).is_some_and(|lines| lines.iter().any(|own| own.key() == line.key()));
@@ -160,8 +161,8 @@ fn plan(place: &str, lines: &BTreeSet<String>) -> String {
 fn losses<'a>(case: &Case<'a>) -> Losses<'a> {
     let mut losses = Losses::new();
     for (principal, change) in case.changes.iter().filter(|(principal, _)| !case.renamed.contains(principal)) {
-        let kept: BTreeSet<&PublicKey> = change.desired.iter().map(KeyLine::key).collect();
-        let is_lost = |line: &&KeyLine| {
+        let kept: BTreeSet<&PublicKey> = change.desired.iter().map(|line| line.key()).collect();
+        let is_lost = |line: &&Arc<KeyLine>| {
             let key = line.key();
             // Another line, owner or option for the same key in the same document takes nothing away, nor does a user's new name.
             let renamed = matches!(principal, Principal::User(_)) && case.owners.contains_key(key);
@@ -171,7 +172,7 @@ fn losses<'a>(case: &Case<'a>) -> Losses<'a> {
                 && !confirmed
                 && !case.revoked.contains(&(line.owner().clone(), key.clone()))
         };
-        let lost: Vec<&KeyLine> = change.stored.iter().filter(is_lost).collect();
+        let lost: Vec<&Arc<KeyLine>> = change.stored.iter().filter(is_lost).collect();
         if !lost.is_empty() {
             losses.insert(principal, lost);
         }
@@ -194,13 +195,13 @@ fn suspicion<'a>(case: &Case<'a>, limits: &Limits, losses: &Losses<'a>, fresh: &
     let empties = |principal: &Principal| case.changes.get(principal).is_some_and(|change| change.desired.is_empty());
     let of_users = |losses: &Losses<'a>| {
         let users = losses.iter().filter(|(principal, _)| matches!(principal, Principal::User(_)));
-        users.fold((0, 0), |(users, keys), (principal, lines)| {
-            (users + usize::from(empties(principal)), keys + lines.len())
+        users.fold((0, 0, 0), |(losers, users, keys), (principal, lines)| {
+            (losers + 1, users + usize::from(empties(principal)), keys + lines.len())
         })
     };
-    let (all_users, all_keys) = of_users(losses);
-    let (users, keys) = of_users(fresh);
-    let losers = fresh.keys().filter(|principal| matches!(principal, Principal::User(_))).count();
+    // Who loses a key, who loses all, and how many keys go.
+    let (_, all_users, all_keys) = of_users(losses);
+    let (losers, users, keys) = of_users(fresh);
     // What there was, as far as it counts: what remains or comes, and what vanishes.
     let (users_before, keys_before) = (case.users + all_users, case.keys + all_keys);
     if (case.people == 0 && users > 0) || (case.users == 0 && users > 1) {
@@ -215,8 +216,8 @@ fn suspicion<'a>(case: &Case<'a>, limits: &Limits, losses: &Losses<'a>, fresh: &
     found.everywhere = !found.why.is_empty();
     for (principal, lines) in fresh {
         let (Principal::Group(_), Some(change)) = (principal, case.changes.get(principal)) else { continue };
-        let members: BTreeSet<&Name> = change.stored.iter().map(KeyLine::owner).collect();
-        let stay: BTreeSet<&Name> = change.desired.iter().map(KeyLine::owner).collect();
+        let members: BTreeSet<&Name> = change.stored.iter().map(|line| line.owner()).collect();
+        let stay: BTreeSet<&Name> = change.desired.iter().map(|line| line.owner()).collect();
         let go: BTreeSet<&Name> = lines
             .iter()
             .filter(|line| case.keeps_key(line) && !stay.contains(line.owner()))
@@ -241,13 +242,11 @@ fn exceeds(lost: usize, before: usize, percent: u32, floor: usize) -> bool {
 
 /// A document's lines together with those that are held back: by owner, what should be there first.
 #[must_use]
-pub fn merge(desired: Vec<KeyLine>, held: &[KeyLine]) -> Vec<KeyLine> {
-    let mut lines: Vec<(Name, usize, KeyLine)> =
-        desired.into_iter().map(|line| (line.owner().clone(), 0, line)).collect();
-    lines.extend(held.iter().map(|line| (line.owner().clone(), 1, line.clone())));
-    // Stable: within an owner's lines the order stays.
-    lines.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
-    lines.into_iter().map(|(_, _, line)| line).collect()
+pub fn merge(desired: Vec<Arc<KeyLine>>, held: &[Arc<KeyLine>]) -> Vec<Arc<KeyLine>> {
+    let mut lines = [desired, held.to_vec()].concat();
+    // Stable: within an owner's lines the order stays, and what should be there comes first.
+    lines.sort_by(|one, other| one.owner().cmp(other.owner()));
+    lines
 }
 
 impl fmt::Display for Refusal {

@@ -4,7 +4,7 @@
 //! It must never touch a key in the bucket that is not the document of a principal or its own heartbeat.
 //!
 //! One run for one account: [`lease`] keeps others out, [`reading`] asks [`directory`] (IAM) as little as it can, at its [`pace`], with
-//! what [`memory`] knows, and gives a [`picture`]; [`documents`] says what should be published, [`bucket`] tells what is, `compare` what
+//! what [`memory`] knows, and gives a [`picture`]; [`documents`] says what should be published (as [`text`]), [`bucket`] tells what is, `compare` what
 //! differs, [`guard`] holds back what a suspicious shrink would take, and `apply` writes only what differs, withdrawals first, deletions
 //! last. [`run`] is the order of these; [`accounts`] does it for each account; [`cli`] and [`lambda`] start it. `docs/sync.md` has
 //! the settings, `deploy/` the policies.
@@ -41,4 +41,5 @@ pub mod run;
 pub mod scope;
 pub mod settings;
 pub mod tag_keys;
+pub mod text;
 pub mod whole;

@@ -1,7 +1,7 @@
 //! The sync's own memory, `iam-ssh/state.json`: what was read last, key bodies, how far an unfinished reading came, and what was refused.
 //!
-//! A run without it, or with one that cannot be read, does the same and only needs more calls; so nothing that decides who gets in may
-//! depend on it alone. It must never be believed about another account.
+//! A run without it, or with one that cannot be read, needs more calls, and forgets when keys in tags were first seen and what was begun; who
+//! gets in is decided by what IAM says. It must never be believed about another account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +81,21 @@ impl Memory {
             picture.people.values().flat_map(|person| &person.keys).map(|key| key.id.as_str()).collect();
         self.bodies.retain(|id, _| listed.contains(id.as_str()));
     }
+
+    /// Checks, and remembers, which account this is about.
+    ///
+    /// # Errors
+    /// When it is about another one.
+    pub fn is_about(&mut self, number: Option<&str>) -> Result<(), OtherAccount> {
+        match (&self.account, number) {
+            (Some(known), Some(number)) if known != number => Err(OtherAccount(known.clone(), number.to_owned())),
+            (None, Some(number)) => {
+                self.account = Some(number.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The memory where it is kept.
@@ -157,23 +172,6 @@ impl Listed {
 /// An account that is not the one that a memory is about: the memory's, and the one that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherAccount(pub String, pub String);
-
-impl Memory {
-    /// Checks, and remembers, which account this is about.
-    ///
-    /// # Errors
-    /// When it is about another one.
-    pub fn is_about(&mut self, number: Option<&str>) -> Result<(), OtherAccount> {
-        match (&self.account, number) {
-            (Some(known), Some(number)) if known != number => Err(OtherAccount(known.clone(), number.to_owned())),
-            (None, Some(number)) => {
-                self.account = Some(number.to_owned());
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -46,3 +46,11 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inline: BTreeMap<String, String>,
 }
+
+impl Person {
+    /// Whether IAM is asked for the user's keys, as far as it depends on the user.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.excluded.is_none()
+    }
+}

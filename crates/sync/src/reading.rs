@@ -100,8 +100,9 @@ impl<D: Directory> Reader<'_, D> {
         &self,
         memory: &mut Memory,
         until: Option<Instant>,
-        mut keep: impl AsyncFnMut(&Memory) -> Result<(), Error>,
+        keep: impl AsyncFnMut(&Memory) -> Result<(), Error>,
     ) -> Result<Read, Error> {
+        let mut keeper = Keeper { keep, kept: Instant::now() };
         memory.pass.retain(|_, listed| listed.counts(self.now));
         let mut round = 0;
         loop {
@@ -112,12 +113,12 @@ impl<D: Directory> Reader<'_, D> {
             memory.is_about(account.number.as_deref()).map_err(Error::OtherAccount)?;
             let mut picture = self.people(&account, &unsure, memory);
             drop(account);
-            let wanted = picture.people.iter().filter(|(_, person)| self.who.keys.iam && person.excluded.is_none());
+            let wanted = picture.people.iter().filter(|(_, person)| self.who.keys.iam && person.counts());
             let wanted: Vec<(String, String)> = wanted.map(|(id, person)| (id.clone(), person.name.clone())).collect();
             memory.pass.retain(|id, _| picture.people.contains_key(id));
-            let mut gone = self.list(&wanted, memory, until, &mut keep).await?;
+            let mut gone = self.list(&wanted, memory, until, &mut keeper).await?;
             // Whose key is gone is perhaps renamed, and at last has deleted that key.
-            let moved = self.bodies(&wanted, memory, until, &mut keep, round < ROUNDS).await?;
+            let moved = self.bodies(&wanted, memory, until, &mut keeper, round < ROUNDS).await?;
             moved.iter().for_each(|id| drop(memory.pass.remove(id)));
             gone.extend(moved);
             let done = wanted.iter().filter(|(id, _)| is_read(memory, id) || gone.contains(id)).count();
@@ -132,7 +133,7 @@ impl<D: Directory> Reader<'_, D> {
             let people = gone.into_iter().filter_map(|id| picture.people.remove(&id));
             let vanished = people.map(|person| person.name).collect();
             for (id, listed) in std::mem::take(&mut memory.pass) {
-                if let Some(person) = picture.people.get_mut(&id).filter(|person| person.excluded.is_none()) {
+                if let Some(person) = picture.people.get_mut(&id).filter(|person| person.counts()) {
                     person.keys = listed.keys;
                 }
             }
@@ -174,13 +175,10 @@ impl<D: Directory> Reader<'_, D> {
             inline: user.policies.inline.clone(),
             ..Person::default()
         };
-        let is_excluded = person.excluded.is_some();
-        person.inline.retain(|_, document| is_excluded || denies_everything(document));
+        let counts = person.counts();
+        person.inline.retain(|_, document| !counts || denies_everything(document));
         if let Some(prefix) = &self.who.keys.tags {
-            let is_ours = |tag: &&String| {
-                tag.get(..=prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(&format!("{prefix}/")))
-            };
-            let ours = user.tags.iter().filter(|(tag, _)| is_ours(tag));
+            let ours = user.tags.iter().filter(|(tag, _)| tag_keys::is_below(tag, prefix));
             person.tags = ours.map(|(tag, value)| (tag.clone(), value.clone())).collect();
             let since = |key: String| {
                 let since = known.and_then(|known| known.since.get(&key)).copied().unwrap_or(self.now);
@@ -198,11 +196,11 @@ impl<D: Directory> Reader<'_, D> {
         wanted: &[(String, String)],
         memory: &mut Memory,
         until: Option<Instant>,
-        keep: &mut impl AsyncFnMut(&Memory) -> Result<(), Error>,
+        keeper: &mut Keeper<impl AsyncFnMut(&Memory) -> Result<(), Error>>,
     ) -> Result<BTreeSet<String>, Error> {
         let todo: Vec<&(String, String)> = wanted.iter().filter(|(id, _)| !memory.pass.contains_key(id)).collect();
         let (mut done, mut gone) = (wanted.len() - todo.len(), BTreeSet::new());
-        let (began, mut kept) = (Instant::now(), Instant::now());
+        let began = Instant::now();
         let mut answers = std::pin::pin!(
             stream::iter(todo)
                 .take_while(|_| std::future::ready(!is_over(until)))
@@ -216,10 +214,7 @@ impl<D: Directory> Reader<'_, D> {
             }
             done += 1;
             self.show("users", done, wanted.len());
-            if kept.elapsed() >= KEPT_EVERY {
-                keep(memory).await?;
-                kept = Instant::now();
-            }
+            keeper.now_and_then(memory).await?;
         }
         Ok(gone)
     }
@@ -231,7 +226,7 @@ impl<D: Directory> Reader<'_, D> {
         wanted: &[(String, String)],
         memory: &mut Memory,
         until: Option<Instant>,
-        keep: &mut impl AsyncFnMut(&Memory) -> Result<(), Error>,
+        keeper: &mut Keeper<impl AsyncFnMut(&Memory) -> Result<(), Error>>,
         looked_for: bool,
     ) -> Result<BTreeSet<String>, Error> {
         let mut moved = BTreeSet::new();
@@ -242,7 +237,6 @@ impl<D: Directory> Reader<'_, D> {
             todo.extend(unknown.map(|key| (user, name, key.id.clone())));
         }
         let (mut done, of) = (0, todo.len());
-        let mut kept = Instant::now();
         let mut answers = std::pin::pin!(
             stream::iter(todo)
                 .take_while(|_| std::future::ready(!is_over(until)))
@@ -260,10 +254,7 @@ impl<D: Directory> Reader<'_, D> {
             }
             done += 1;
             self.show("keys", done, of);
-            if kept.elapsed() >= KEPT_EVERY {
-                keep(memory).await?;
-                kept = Instant::now();
-            }
+            keeper.now_and_then(memory).await?;
         }
         Ok(moved)
     }
@@ -271,6 +262,23 @@ impl<D: Directory> Reader<'_, D> {
     fn show(&self, what: &str, done: usize, of: usize) {
         let calls = self.directory.calls();
         self.progress.show(what, done, of, calls.rate, calls.throttled);
+    }
+}
+
+/// Has what was learnt stored while much is read.
+struct Keeper<K> {
+    keep: K,
+    kept: Instant,
+}
+
+impl<K: AsyncFnMut(&Memory) -> Result<(), Error>> Keeper<K> {
+    /// Stores it, if that was not done for a while.
+    async fn now_and_then(&mut self, memory: &Memory) -> Result<(), Error> {
+        if self.kept.elapsed() >= KEPT_EVERY {
+            (self.keep)(memory).await?;
+            self.kept = Instant::now();
+        }
+        Ok(())
     }
 }
 

@@ -95,7 +95,7 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         if let Some(number) = self.account {
             memory.is_about(Some(number)).map_err(Error::OtherAccount)?;
         }
-        let read = self.read(task, &mut memory, (&mut store, lease.is_some())).await;
+        let read = self.read(task, &mut memory, (&mut store, lease.is_some()), began).await;
         let seen = match read {
             Ok(seen) => seen,
             Err(error) => {
@@ -112,7 +112,7 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
                 return Err(error);
             }
         };
-        let Some(Seen { picture, mut only, vanished, news }) = seen else {
+        let Some(Seen { picture, mut desired, mut only, vanished, news }) = seen else {
             warn("nothing was done about what changed: there was no complete run yet, which will see it");
             if lease.is_some() {
                 store.save(self.bucket, &memory).await.map_err(Error::Memory)?;
@@ -126,7 +126,6 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         if let Some(only) = &mut only {
             only.extend(principals(&left.documents));
         }
-        let mut desired = self.documents(&picture, &memory, began);
         let mut renamed = renamed(memory.picture.as_ref(), &picture);
         renamed.extend(principals(&left.renamed));
         let scene = Scene {
@@ -239,6 +238,8 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
 /// What a reading showed.
 struct Seen {
     picture: Picture,
+    /// What should be published by that.
+    desired: Documents,
     /// The documents that may be concerned; all of them where there is nothing.
     only: Option<BTreeSet<Principal>>,
     vanished: Vec<String>,
@@ -252,11 +253,12 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         task: &Task,
         memory: &mut Memory,
         (store, keeps): (&mut Store, bool),
+        began: OffsetDateTime,
     ) -> Result<Option<Seen>, Error> {
         match &task.changes {
-            None => self.everything(memory, store, keeps).await.map(Some),
+            None => self.everything(memory, (store, keeps), began).await.map(Some),
             // Nothing of this is kept: who asked for it must ask again.
-            Some(changes) => within(self.changes(changes, memory), self.budget.reading_ends())
+            Some(changes) => within(self.changes(changes, memory, began), self.budget.reading_ends())
                 .await
                 .unwrap_or(Err(Error::Incomplete { done: 0, of: changes.len() })),
         }
@@ -267,18 +269,31 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         Reader { directory: self.directory, who: &self.settings.who, progress: self.progress, now }
     }
 
-    async fn everything(&self, memory: &mut Memory, store: &mut Store, keeps: bool) -> Result<Seen, Error> {
+    async fn everything(
+        &self,
+        memory: &mut Memory,
+        (store, keeps): (&mut Store, bool),
+        began: OffsetDateTime,
+    ) -> Result<Seen, Error> {
         let keep = async |memory: &Memory| match keeps {
             true => store.save(self.bucket, memory).await.map_err(Error::Memory),
             false => Ok(()),
         };
         match self.reader().everything(memory, self.budget.reading_ends(), keep).await? {
-            Read::Whole(picture, vanished) => Ok(Seen { picture, only: None, vanished, news: None }),
+            Read::Whole(picture, vanished) => {
+                let desired = self.documents(&picture, memory, began);
+                Ok(Seen { picture, desired, only: None, vanished, news: None })
+            }
             Read::Partly(done, of) => Err(Error::Incomplete { done, of }),
         }
     }
 
-    async fn changes(&self, changes: &[What], memory: &mut Memory) -> Result<Option<Seen>, Error> {
+    async fn changes(
+        &self,
+        changes: &[What],
+        memory: &mut Memory,
+        began: OffsetDateTime,
+    ) -> Result<Option<Seen>, Error> {
         let reader = self.reader();
         let Some(before) = memory.picture.clone() else {
             // What an unfinished reading of everything has seen of these users is older than the event.
@@ -304,10 +319,11 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             });
         }
         // Everything that says something else now, and what those who are named should have, whoever wrote it last.
-        let (was, is) = (self.documents(&before, memory, (self.now)()), self.documents(&picture, memory, (self.now)()));
+        let was = self.documents(&before, memory, began).texts;
+        let desired = self.documents(&picture, memory, began);
         let mut only: BTreeSet<Principal> = names.into_iter().map(Principal::User).collect();
-        let all = was.texts.keys().chain(is.texts.keys());
-        only.extend(all.filter(|principal| was.texts.get(*principal) != is.texts.get(*principal)).cloned());
+        let all = was.keys().chain(desired.texts.keys());
+        only.extend(all.filter(|principal| was.get(*principal) != desired.texts.get(*principal)).cloned());
         let people = before.people.values().chain(picture.people.values());
         let named = people.filter(|person| only.iter().any(|known| is_of(known, &person.name)));
         let groups: Vec<Principal> = named
@@ -316,7 +332,7 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             .map(Principal::Group)
             .collect();
         only.extend(groups);
-        Ok(Some(Seen { picture, only: Some(only), vanished: Vec::new(), news: Some(news) }))
+        Ok(Some(Seen { picture, desired, only: Some(only), vanished: Vec::new(), news: Some(news) }))
     }
 }
 

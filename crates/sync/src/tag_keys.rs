@@ -103,6 +103,12 @@ pub fn held(tags: &BTreeMap<String, String>, prefix: &str) -> Vec<PublicKey> {
     tags.iter().filter(|(tag, _)| is_key(tag)).filter_map(|(_, value)| PublicKey::from_openssh(value).ok()).collect()
 }
 
+/// Whether a tag's key begins with the prefix and a slash, as IAM compares keys.
+#[must_use]
+pub fn is_below(tag: &str, prefix: &str) -> bool {
+    below(tag, prefix).is_some()
+}
+
 /// What stands behind the prefix and its slash.
 fn below<'a>(tag: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = tag.split_at_checked(prefix.len())?;

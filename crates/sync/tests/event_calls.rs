@@ -2,22 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
 
 use std::path::Path;
 
-use cloudtrail::{again, batch, event, schedule};
+use common::cloudtrail::{again, batch, event, schedule};
 use common::judge::{all, between, each, faults, in_sync};
+use common::runtime::{Function, Runtime};
 use common::story::Published;
 use common::{against, documents, key};
 use iam_ssh_doubles::{Directory, Fault};
-use runtime::{Function, Runtime};
 use serde_json::{Value, json};
 
 /// How many functions run at the same time.

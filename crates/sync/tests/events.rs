@@ -3,21 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
 
 use std::path::Path;
 use std::time::Duration;
 
-use cloudtrail::{again, batch, event, schedule};
+use common::cloudtrail::{again, batch, event, schedule};
+use common::runtime::{Function, Runtime};
 use common::{ED25519, RSA, against, document, key, writes};
 use iam_ssh_doubles::{Double, Fault, Match, Service};
-use runtime::{Function, Runtime};
 use serde_json::{Value, json};
 
 /// The id of Eve's key.

@@ -2,29 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/scale.rs"]
-mod scale;
 
 use std::path::Path;
 use std::process::Command;
 
-use cloudtrail::{again, batch, event, schedule};
-use common::{ED25519, RSA, Ran, against, document, finish, line, writes};
+use common::cloudtrail::{again, batch, event, schedule};
+use common::runtime::{Function, Runtime};
+use common::scale::{GROUPS, USERS, assert_published, calls, full_size, measured, peak, user};
+use common::{ED25519, RSA, Ran, against, document, double, finish, line, writes};
 use iam_ssh_doubles::{Double, Match};
-use runtime::{Function, Runtime};
-use scale::{GROUPS, USERS, assert_published, calls, full_size, measured, peak, user};
 use serde_json::{Value, json};
 
 /// The most memory that a run may need, in MiB. It is the unoptimised program that is measured here; the real one needs less.
 const MEMORY: f64 = 128.0;
+/// The same where everybody has as many keys and groups as IAM allows: documents of 150 MB, which are never held whole.
+const MEMORY_AT_LIMITS: f64 = 192.0;
 const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
 /// How often the sync's own memory was written.
@@ -111,6 +104,36 @@ fn each_kind_of_event(double: &Double, runtime: &Runtime) {
         assert!(writes(double).len() <= 4, "{name}: {:?}", writes(double));
     }
     assert_eq!((document(double, "users/user01234"), document(double, "users/renamed")), (None, None));
+}
+
+#[test]
+fn an_account_at_every_limit_of_iam_needs_little_memory_whatever_changes() {
+    let double = double();
+    double.populate(USERS, 5, GROUPS, 10);
+    let (first, first_peak) = measured(&double, against(&double.url()));
+    succeeded(&first, "5300 put, 0 deleted, 0 kept");
+    let text = document(&double, "users/user01234").unwrap();
+    assert_eq!(text.lines().count(), 5);
+    assert!(document(&double, "groups/group049").unwrap().contains(&text));
+
+    // Everything is read and written, and both are held against each other.
+    let (all, all_peak) = measured(&double, with(&double, &[("KEY_OPTIONS", "no-pty")]));
+    succeeded(&all, "5300 put, 0 deleted, 0 kept");
+    let changed = text.lines().map(|line| format!("no-pty,{line}\n")).collect::<String>();
+    assert_eq!(document(&double, "users/user01234").unwrap(), changed);
+    assert!(document(&double, "groups/group049").unwrap().contains(&changed));
+
+    let runtime = Runtime::start();
+    let settings = with(&double, &[("KEY_OPTIONS", "no-pty")]);
+    let function = Function::start(Path::new(env!("CARGO_BIN_EXE_iam-ssh-sync")), &settings, &runtime);
+    double.add_key("user01234", "APKZ", ED25519, "Active");
+    assert!(told(&double, &runtime, "UploadSSHPublicKey", &json!({ "userName": "user01234" })) <= 5);
+    let changed = changed + "no-pty," + &line("user01234", ED25519);
+    assert_eq!(document(&double, "users/user01234").unwrap(), changed);
+    assert!(document(&double, "groups/group049").unwrap().contains(&changed));
+    for peak in [first_peak, all_peak, peak(function.id())] {
+        assert!(peak <= MEMORY_AT_LIMITS, "{peak} MiB");
+    }
 }
 
 /// The program with a setting.

@@ -3,22 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cloudtrail::schedule;
+use common::cloudtrail::schedule;
+use common::runtime::{Function, Runtime};
 use common::{against, documents, double, finish, heartbeats, writes};
 use iam_ssh_doubles::{Double, Match, Service};
-use runtime::{Function, Runtime};
 
 const USERS: usize = 300;
 /// Those without which nothing is known: the account in one page, each user's list, and two bodies.

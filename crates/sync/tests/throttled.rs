@@ -6,13 +6,10 @@
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/scale.rs"]
-mod scale;
 
+use common::scale::calls;
 use common::{against, documents, double, finish};
 use iam_ssh_doubles::{Double, Request, Service};
-use scale::calls;
 
 /// A dry run over so many users with a key each; gives the requests to IAM.
 fn read(double: &Double, users: usize) -> Vec<Request> {

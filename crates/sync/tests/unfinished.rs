@@ -3,24 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cloudtrail::{again, batch, event, schedule};
+use common::cloudtrail::{again, batch, event, schedule};
 use common::judge::{heartbeat, in_sync, repaired, run, run_with, status};
+use common::runtime::{Function, Runtime};
 use common::{BUCKET, against, document, documents, double, finish, key, writes};
 use iam_ssh_doubles::{Double, Fault, Match};
-use runtime::{Function, Runtime};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -5,21 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/cloudtrail.rs"]
-mod cloudtrail;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
-#[path = "common/runtime.rs"]
-mod runtime;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cloudtrail::{again, batch, event, schedule};
+use common::cloudtrail::{again, batch, event, schedule};
+use common::runtime::{Function, Runtime};
 use common::{ED25519, RSA, against, document, double, line};
-use runtime::{Function, Runtime};
 use serde_json::json;
 
 /// Makes a zip as tests/rig/build does: one program, of a fixed time.

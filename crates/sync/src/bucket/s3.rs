@@ -42,6 +42,34 @@ impl S3Bucket {
         self.client.config().retry_config().map_or(1, RetryConfig::max_attempts)
     }
 
+    async fn get_once(&self, key: &str) -> Got {
+        let request = self.client.get_object().bucket(&self.name).key(key);
+        let answer = match request.set_expected_bucket_owner(self.owner.clone()).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("NoSuchKey") => return Got::Whole(Ok(None)),
+            Err(error) => {
+                let failed = Err(self.failed("GetObject", key, &error));
+                // The SDK's word for a 404 that does not say what is missing, which S3 always does.
+                return if error.code() == Some("NotFound") { Got::Doubtful(failed) } else { Got::Whole(failed) };
+            }
+        };
+        let etag = answer.e_tag().map(bare);
+        let limit = i64::try_from(MAX_LEN).unwrap_or(i64::MAX);
+        match answer.content_length() {
+            Some(length) if length <= limit => {}
+            length => {
+                // Whatever it is, it is not ours.
+                let stored = Ok(Some(Stored { body: Vec::new(), etag, oversized: true }));
+                // S3 always tells the length: without it, nobody can say whether the body is whole.
+                return if length.is_some() { Got::Whole(stored) } else { Got::Doubtful(stored) };
+            }
+        }
+        match answer.body.collect().await {
+            Ok(body) => Got::Whole(Ok(Some(Stored { body: body.into_bytes().to_vec(), etag, oversized: false }))),
+            Err(error) => Got::Doubtful(Err(self.error("GetObject", key, Cause::broken(&error)))),
+        }
+    }
+
     fn error(&self, operation: &'static str, key: &str, cause: Cause) -> BucketError {
         BucketError { operation, bucket: self.name.clone(), key: key.to_owned(), cause }
     }
@@ -52,6 +80,14 @@ impl S3Bucket {
     {
         self.error(operation, key, Cause::of(error))
     }
+}
+
+/// What asking for an object once gave.
+enum Got {
+    /// An answer, or a failure that the SDK has tried to get over.
+    Whole(Result<Option<Stored>, BucketError>),
+    /// What may only be a part of an answer: to be asked for again, and if it stays so, this.
+    Doubtful(Result<Option<Stored>, BucketError>),
 }
 
 /// A key as S3 encodes it in lists: percent signs, and `+` for a space.
@@ -101,34 +137,10 @@ impl Bucket for S3Bucket {
     async fn get(&self, key: &str) -> Result<Option<Stored>, BucketError> {
         let mut attempt = 1;
         loop {
-            let request = self.client.get_object().bucket(&self.name).key(key);
-            let answer = match request.set_expected_bucket_owner(self.owner.clone()).send().await {
-                Ok(answer) => answer,
-                Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-                // The SDK's word for a 404 that does not say what is missing, which S3 always does.
-                Err(error) if error.code() == Some("NotFound") && attempt < self.attempts() => {
-                    tokio::time::sleep(backoff(attempt)).await;
-                    attempt += 1;
-                    continue;
-                }
-                Err(error) => return Err(self.failed("GetObject", key, &error)),
-            };
-            let etag = answer.e_tag().map(bare);
-            let limit = i64::try_from(MAX_LEN).unwrap_or(i64::MAX);
-            // S3 always tells the length: without it, nobody can say whether the body is whole.
-            if answer.content_length().is_none() && attempt < self.attempts() {
-                tokio::time::sleep(backoff(attempt)).await;
-                attempt += 1;
-                continue;
-            }
-            if answer.content_length().is_none_or(|length| length > limit) {
-                // Whatever it is, it is not ours.
-                return Ok(Some(Stored { body: Vec::new(), etag, oversized: true }));
-            }
-            match answer.body.collect().await {
-                Ok(body) => return Ok(Some(Stored { body: body.into_bytes().to_vec(), etag, oversized: false })),
-                Err(_) if attempt < self.attempts() => {}
-                Err(error) => return Err(self.error("GetObject", key, Cause::broken(&error))),
+            match self.get_once(key).await {
+                Got::Whole(found) => return found,
+                Got::Doubtful(found) if attempt >= self.attempts() => return found,
+                Got::Doubtful(_) => {}
             }
             tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;

@@ -34,10 +34,10 @@ impl<D: Directory> Reader<'_, D> {
         memory.is_about(account.number.as_deref()).map_err(Error::OtherAccount)?;
         let mut picture = self.people(&account, &unsure, memory);
         let known = |id: &String| memory.picture.as_ref().and_then(|picture| picture.people.get(id));
-        let unread = picture.people.iter().filter(|(id, person)| {
-            let was_read = known(id).is_some_and(|known| known.excluded.is_none());
-            self.who.keys.iam && person.excluded.is_none() && !was_read
-        });
+        let unread = picture
+            .people
+            .iter()
+            .filter(|(id, person)| self.who.keys.iam && person.counts() && !known(id).is_some_and(Person::counts));
         let unread: Vec<(String, String)> = unread.map(|(id, person)| (id.clone(), person.name.clone())).collect();
         for (id, name) in unread {
             match self.keys_of(&name, memory).await? {
@@ -84,8 +84,8 @@ impl<D: Directory> Reader<'_, D> {
                 _ => self.directory.inline(&user.name).await?,
             };
             let Some(mut person) = self.person(&user, &picture.verdicts, known.as_ref()) else { continue };
-            let was_read = known.as_ref().is_some_and(|known| known.excluded.is_none());
-            if self.who.keys.iam && person.excluded.is_none() && (ask.keys || !was_read) {
+            let was_read = known.as_ref().is_some_and(Person::counts);
+            if self.who.keys.iam && person.counts() && (ask.keys || !was_read) {
                 match (self.keys_of(&user.name, memory).await?, known) {
                     (Some(keys), _) => person.keys = keys,
                     // There a moment ago.

@@ -7,7 +7,10 @@ use std::process::{Command, Output};
 
 use iam_ssh_doubles::{Double, Match};
 
+pub mod cloudtrail;
 pub mod judge;
+pub mod runtime;
+pub mod scale;
 pub mod story;
 
 /// The bucket of every test.

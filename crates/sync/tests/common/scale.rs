@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 
 use iam_ssh_doubles::{Double, Match, Service};
 
-use crate::common::{Ran, document, double, line};
+use super::{Ran, document, double, line};
 
 pub const USERS: usize = 5000;
 pub const GROUPS: usize = 300;
@@ -77,8 +77,7 @@ pub fn assert_published(double: &Double) {
     for (number, text) in groups.iter().enumerate() {
         assert_eq!(document(double, &format!("groups/group{number:03}")).as_ref(), Some(text), "group {number}");
     }
-    let count =
-        |prefix: &str| double.objects(crate::common::BUCKET).keys().filter(|key| key.starts_with(prefix)).count();
+    let count = |prefix: &str| double.objects(super::BUCKET).keys().filter(|key| key.starts_with(prefix)).count();
     assert_eq!((count("users/"), count("groups/")), (USERS, GROUPS));
 }
 
