@@ -185,6 +185,9 @@ impl Accounts {
             Some(refusal) => log.error(account, refusal),
             None => {}
         }
+        for why in &report.unread {
+            log.error(account, &format_args!("a document cannot be read, and would be left alone: {why}"));
+        }
     }
 }
 

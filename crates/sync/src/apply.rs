@@ -19,6 +19,8 @@ use crate::text::Text;
 pub(crate) const IN_FLIGHT: usize = 8;
 /// After so many failed writes that only give, no more of those are tried.
 const MAX_FAILED: usize = 10;
+/// Documents of more bytes are read and written one at a time: IAM allows ten groups of everybody, with 13 MB each.
+pub(crate) const LARGE: usize = 1 << 20;
 /// How documents are labelled; S3 tools then show them.
 const CONTENT_TYPE: &str = "text/plain; charset=us-ascii";
 
@@ -36,24 +38,26 @@ pub(crate) struct Changes {
     pub(crate) gone: Vec<Target>,
 }
 
-/// Makes all changes that can be made.
+/// Makes all changes that can be made. What could not be read is left as it is; it is given for what the run ends with.
 ///
 /// # Errors
-/// When any of them failed: how many, which, and why.
+/// When any of them failed, or anything could not be read: how many, which, and why.
 pub(crate) async fn apply(
     bucket: &impl Bucket,
     prefix: &str,
     texts: &BTreeMap<Principal, Text>,
     changes: &Changes,
+    unread: Vec<BucketError>,
 ) -> Result<(), Error> {
     let put = |(principal, expected): &Target| {
         let text = texts.get(principal).cloned().unwrap_or_default();
         write(bucket, principal.object_key(prefix), text, expected.clone())
     };
     let remove = |(principal, expected): &Target| delete(bucket, principal.object_key(prefix), expected.clone());
-    let taken = each(&changes.taking, usize::MAX, put).await;
-    let given = each(&changes.giving, MAX_FAILED, put).await;
-    let deleted = each(&changes.gone, usize::MAX, remove).await;
+    let is_large = |(principal, _): &Target| texts.get(principal).is_some_and(|text| text.len() > LARGE);
+    let taken = each(&changes.taking, usize::MAX, is_large, put).await;
+    let given = each(&changes.giving, MAX_FAILED, is_large, put).await;
+    let deleted = each(&changes.gone, usize::MAX, |_| false, remove).await;
     let unfinished = Unfinished {
         changed: changes.taking.len() + changes.giving.len(),
         written: taken.done + given.done,
@@ -61,7 +65,8 @@ pub(crate) async fn apply(
         untried: given.untried,
         gone: changes.gone.len(),
         deleted: deleted.done,
-        failures: [taken.failures, given.failures, deleted.failures].concat(),
+        unread: unread.len(),
+        failures: [unread, taken.failures, given.failures, deleted.failures].concat(),
     };
     if unfinished.failures.is_empty() { Ok(()) } else { Err(Error::Unfinished(Box::new(unfinished))) }
 }
@@ -100,22 +105,31 @@ struct Outcome {
     failures: Vec<BucketError>,
 }
 
-/// Does the same to each document, some at a time, and begins with no more once `limit` of them failed.
-async fn each<F>(targets: &[Target], limit: usize, change: impl Fn(&Target) -> F) -> Outcome
+/// Does the same to each document, some at a time, but each large one alone, and begins with no more once `limit` of them failed.
+async fn each<F>(
+    targets: &[Target],
+    limit: usize,
+    is_large: impl Fn(&Target) -> bool,
+    change: impl Fn(&Target) -> F,
+) -> Outcome
 where
     F: Future<Output = Result<(), BucketError>>,
 {
     let failed = Cell::new(0_usize);
-    let mut results = stream::iter(targets)
-        .map(|target| async {
+    let one = |target| {
+        let (failed, change) = (&failed, &change);
+        async move {
             if failed.get() >= limit {
                 return None;
             }
             let result = change(target).await;
             failed.set(failed.get() + usize::from(result.is_err()));
             Some(result)
-        })
-        .buffer_unordered(IN_FLIGHT);
+        }
+    };
+    let (large, small): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(|target| is_large(target));
+    let small = stream::iter(small).map(one).buffer_unordered(IN_FLIGHT);
+    let mut results = small.chain(stream::iter(large).map(one).buffer_unordered(1));
     let mut outcome = Outcome::default();
     while let Some(result) = results.next().await {
         match result {

@@ -16,11 +16,11 @@ pub mod s3;
 
 /// Where documents are published.
 pub trait Bucket {
-    /// Every key that begins with `prefix`, with its ETag if it has one (without quotes).
+    /// Every key that begins with `prefix`, with what a list tells about it.
     ///
     /// # Errors
     /// Any failure; there is no partial answer.
-    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<(String, Option<String>)>, BucketError>>;
+    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<(String, Entry)>, BucketError>>;
 
     /// What is stored under a key; `None` if nothing is.
     ///
@@ -45,6 +45,15 @@ pub trait Bucket {
     /// # Errors
     /// Any failure.
     fn delete(&self, key: &str, expected: &Expected) -> impl Future<Output = Result<(), BucketError>>;
+}
+
+/// An object as a list tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its ETag, without quotes, if it has one.
+    pub etag: Option<String>,
+    /// How many bytes it has, as far as the list says so.
+    pub size: usize,
 }
 
 /// An object as it was read.
@@ -103,11 +112,38 @@ impl fmt::Display for BucketError {
 
 impl std::error::Error for BucketError {}
 
+/// What S3 says with 400 or 403 about the caller, the bucket or the moment, whatever object is asked for (S3 API reference, "Error
+/// responses"); `unknown` stands for an answer that is not in S3's words.
+const GENERAL: [&str; 12] = [
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "NotSignedUp",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "unknown",
+];
+
+impl BucketError {
+    /// Whether S3 refused this one object, and would do so again: its encryption key is disabled (400 `KMS.DisabledException`), it is
+    /// archived (403 `InvalidObjectState`), it is shut off (403 `AccessDenied`), and the like.
+    #[must_use]
+    pub fn is_about_the_object(&self) -> bool {
+        let Cause::Refused { code, status, .. } = &self.cause else { return false };
+        [400, 403].contains(status) && !self.cause.is_throttle() && !GENERAL.contains(&code.as_str())
+    }
+}
+
 /// What lies below a prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The documents, each with its ETag.
-    pub documents: BTreeMap<Principal, Option<String>>,
+    /// The documents.
+    pub documents: BTreeMap<Principal, Entry>,
     /// The keys of everything else below `users/` and `groups/`.
     pub foreign: Vec<String>,
 }
@@ -119,9 +155,9 @@ pub struct Listing {
 pub async fn stored(bucket: &impl Bucket, prefix: &str) -> Result<Listing, BucketError> {
     let mut found = Listing::default();
     for folder in ["users/", "groups/"] {
-        for (key, etag) in bucket.list(&format!("{prefix}{folder}")).await? {
+        for (key, entry) in bucket.list(&format!("{prefix}{folder}")).await? {
             match Principal::from_object_key(prefix, &key) {
-                Some(principal) => drop(found.documents.insert(principal, etag)),
+                Some(principal) => drop(found.documents.insert(principal, entry)),
                 None => found.foreign.push(key),
             }
         }

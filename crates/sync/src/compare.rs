@@ -2,13 +2,14 @@
 //!
 //! It must never call two documents the same that are not, and it must take a document that cannot be read for one that may hold anything.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use iam_ssh_core::{Plan, Principal};
 
-use crate::apply::{Changes, IN_FLIGHT, Target};
-use crate::bucket::{self, Bucket, BucketError, Expected, Stored};
+use crate::apply::{Changes, IN_FLIGHT, LARGE, Target};
+use crate::bucket::{self, Bucket, BucketError, Entry, Expected, Stored};
 use crate::diff::Diff;
 use crate::documents::Documents;
 use crate::guard::{self, Case, Change, Limits, Refusal};
@@ -41,6 +42,8 @@ pub(crate) struct Compared {
     /// Lines that go only because a person confirmed it.
     pub(crate) confirmed: BTreeSet<String>,
     pub(crate) foreign: Vec<String>,
+    /// Documents that are not to be read, and why; nothing is done about them.
+    pub(crate) unread: BTreeMap<Principal, BucketError>,
 }
 
 /// A document that is not as it should be.
@@ -72,11 +75,15 @@ impl Found {
 impl<B: Bucket> Scene<'_, B> {
     /// Compares everything; texts of documents that lose less than they should become what they will be.
     pub(crate) async fn compare(&self, desired: &mut Documents) -> Result<Compared, BucketError> {
-        let mut compared = Compared::default();
-        let different = match self.only {
-            None => self.listed(desired, &mut compared).await?,
-            Some(only) => self.fetch(only.iter().cloned().collect(), desired, &mut compared).await?,
+        let (mut compared, known) = (Compared::default(), RefCell::default());
+        let mut different = match self.only {
+            None => self.listed(desired, &known, &mut compared).await?,
+            Some(only) => {
+                let wanted = only.iter().map(|principal| (principal.clone(), 0)).collect();
+                self.fetch(wanted, desired, &known, &mut compared).await?
+            }
         };
+        different.sort_by(|one, other| one.principal.cmp(&other.principal));
         let lines = |different: &Different| {
             let stored = different.stored.as_ref().map(|stored| stored.text.keys());
             let desired = desired.texts.get(&different.principal).filter(|_| stored.is_some()).map(Text::keys);
@@ -88,10 +95,12 @@ impl<B: Bucket> Scene<'_, B> {
             |(principal, text): &(&Principal, &Text)| matches!(principal, Principal::User(_)) && !text.is_empty();
         let case = Case {
             changes: &changes,
+            whole: self.only.is_none() && compared.unread.is_empty(),
             people: desired.users,
             users: desired.texts.iter().filter(has_keys).count(),
             keys: desired.keys,
             revoked: &desired.revoked,
+            denied: &desired.denied,
             owners: &desired.owners,
             renamed: self.renamed,
             refused_before: self.refused_before,
@@ -110,7 +119,7 @@ impl<B: Bucket> Scene<'_, B> {
             lines.sort();
             stored.sort();
             let lines = if lines == stored { change.stored } else { merged };
-            desired.texts.insert(principal.clone(), Text::of(lines));
+            desired.texts.insert(principal.clone(), known.borrow_mut().text(lines));
         }
         for different in different {
             self.sort(different, &desired.texts, &mut compared);
@@ -142,47 +151,75 @@ impl<B: Bucket> Scene<'_, B> {
     }
 
     /// Compares all documents: by ETag where that decides it, and by content where it does not (a new ETag, or a bucket with SSE-KMS).
-    async fn listed(&self, desired: &Documents, compared: &mut Compared) -> Result<Vec<Different>, BucketError> {
+    async fn listed(
+        &self,
+        desired: &Documents,
+        known: &RefCell<Known>,
+        compared: &mut Compared,
+    ) -> Result<Vec<Different>, BucketError> {
         let listing = bucket::stored(self.bucket, self.prefix).await?;
         compared.foreign = listing.foreign;
-        let plan = Plan::new(&desired.texts, &listing.documents, |text, etag| {
-            etag.as_deref() == Some(text.plain_etag().as_str())
+        let plan = Plan::new(&desired.texts, &listing.documents, |text, entry: &Entry| {
+            entry.etag.as_deref() == Some(text.plain_etag().as_str())
         });
         compared.kept = plan.keep.len();
         let differing: BTreeSet<Principal> = plan.put.into_iter().chain(plan.delete).collect();
-        let (there, new): (Vec<Principal>, Vec<Principal>) =
-            differing.into_iter().partition(|principal| listing.documents.contains_key(principal));
-        let mut found = self.fetch(there, desired, compared).await?;
-        found.extend(new.into_iter().map(|principal| Different { principal, stored: None }));
-        found.sort_by(|one, other| one.principal.cmp(&other.principal));
-        Ok(found)
-    }
-
-    /// Reads documents, and gives those that are not as they should be, in order.
-    async fn fetch(
-        &self,
-        principals: Vec<Principal>,
-        desired: &Documents,
-        compared: &mut Compared,
-    ) -> Result<Vec<Different>, BucketError> {
-        let mut known = Known::of(desired.texts.values());
-        let mut found = Vec::new();
-        let mut answers = std::pin::pin!(
-            stream::iter(principals)
-                .map(|principal| async move {
-                    let stored = self.bucket.get(&principal.object_key(self.prefix)).await?;
-                    Ok::<_, BucketError>((principal, stored))
-                })
-                .buffered(IN_FLIGHT)
-        );
-        while let Some((principal, stored)) = answers.try_next().await? {
-            let stored = stored.map(|stored| Found::new(stored, &mut known));
-            match (&stored, desired.texts.get(&principal)) {
-                (None, None) => {}
-                (Some(stored), Some(text)) if stored.says(text) => compared.kept += 1,
-                _ => found.push(Different { principal, stored }),
+        let (mut there, mut new) = (Vec::new(), Vec::new());
+        for principal in differing {
+            match listing.documents.get(&principal) {
+                Some(entry) => there.push((principal, entry.size)),
+                None => new.push(Different { principal, stored: None }),
             }
         }
-        Ok(found)
+        let found = self.fetch(there, desired, known, compared).await?;
+        Ok(new.into_iter().chain(found).collect())
+    }
+
+    /// Reads documents, given with the size that a list told, if one did, and gives those that are not as they should be. What S3 refuses
+    /// to give is noted, unless it refuses all of several: then it is not these documents that something is wrong with.
+    async fn fetch(
+        &self,
+        wanted: Vec<(Principal, usize)>,
+        desired: &Documents,
+        known: &RefCell<Known>,
+        compared: &mut Compared,
+    ) -> Result<Vec<Different>, BucketError> {
+        let asked = wanted.len();
+        if asked == 0 {
+            return Ok(Vec::new());
+        }
+        // Groups hold the lines of their users.
+        let of_users = desired.texts.iter().filter(|(principal, _)| matches!(principal, Principal::User(_)));
+        known.replace(Known::of(of_users.map(|(_, text)| text)));
+        let get = |(principal, _): (Principal, usize)| async move {
+            let stored = match self.bucket.get(&principal.object_key(self.prefix)).await {
+                Err(why) if !why.is_about_the_object() => return Err(why),
+                // Here, so that the bytes are gone before the next come.
+                stored => stored.map(|stored| stored.map(|stored| Found::new(stored, &mut known.borrow_mut()))),
+            };
+            Ok((principal, stored))
+        };
+        let is_large = |(principal, size): &(Principal, usize)| {
+            let desired = desired.texts.get(principal).map_or(0, Text::len);
+            desired.max(*size) > LARGE
+        };
+        let (large, small): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_large);
+        let small = stream::iter(small).map(get).buffered(IN_FLIGHT);
+        let mut answers = std::pin::pin!(small.chain(stream::iter(large).map(get).buffered(1)));
+        let mut found = Vec::new();
+        while let Some((principal, stored)) = answers.try_next().await? {
+            match (stored, desired.texts.get(&principal)) {
+                (Err(why), _) => drop(compared.unread.insert(principal, why)),
+                (Ok(None), None) => {}
+                (Ok(Some(stored)), Some(text)) if stored.says(text) => compared.kept += 1,
+                (Ok(stored), _) => found.push(Different { principal, stored }),
+            }
+            // Large documents take their time, in which the lease must be renewed.
+            tokio::task::yield_now().await;
+        }
+        match compared.unread.first_key_value() {
+            Some((_, why)) if asked > 1 && asked == compared.unread.len() => Err(why.clone()),
+            _ => Ok(found),
+        }
     }
 }

@@ -28,9 +28,10 @@ pub struct Documents {
     pub excluded: Vec<(String, String)>,
     /// Whose each published key is.
     pub owners: BTreeMap<PublicKey, Name>,
-    /// The keys that IAM itself says must not be used any more, or whose time is up, or whose owner it denies everything: withdrawing
-    /// them is never a mistake.
+    /// The keys that IAM itself says must not be used any more, or whose time is up: withdrawing them is never a mistake.
     pub revoked: BTreeSet<(Name, PublicKey)>,
+    /// Whom IAM itself shuts out: withdrawing whatever they have is none, either.
+    pub denied: BTreeSet<Name>,
     /// How many users there are.
     pub users: usize,
     /// How many groups there are.
@@ -116,14 +117,17 @@ pub fn documents(picture: &Picture, bodies: &BTreeMap<String, String>, how: Rend
         let keys = match &person.excluded {
             Some(why) => {
                 documents.excluded.push((name.to_string(), why.clone()));
-                if person.denied {
-                    documents.deny(&name, person, bodies, how);
-                }
+                documents.withdraw(&name, person, bodies, how);
                 Vec::new()
             }
             None => documents.usable(&name, person, bodies, how),
         };
         usable.insert(name, keys);
+    }
+    for person in picture.outside.values() {
+        if let Ok(name) = Name::new(&person.name) {
+            documents.withdraw(&name, person, bodies, how);
+        }
     }
     let lines = documents.lines(&usable);
     documents.skipped.sort_by_cached_key(Skipped::order);
@@ -194,11 +198,15 @@ impl Documents {
         found
     }
 
-    /// Notes every key of a user whom IAM shuts out as revoked.
-    fn deny(&mut self, user: &Name, person: &Person, bodies: &BTreeMap<String, String>, how: Rendering<'_>) {
-        let keys = person.keys.iter().filter_map(|key| PublicKey::from_openssh(bodies.get(&key.id)?).ok());
-        let tagged = how.keys.tags.iter().flat_map(|prefix| tag_keys::held(&person.tags, prefix));
-        self.revoked.extend(keys.chain(tagged).map(|key| (user.clone(), key)));
+    /// Notes what IAM withdraws of a user of whom nothing counts: lines that are held back must not outlive that.
+    fn withdraw(&mut self, user: &Name, person: &Person, bodies: &BTreeMap<String, String>, how: Rendering<'_>) {
+        if person.denied {
+            self.denied.insert(user.clone());
+            return;
+        }
+        let told = self.skipped.len();
+        drop(self.usable(user, person, bodies, how));
+        self.skipped.truncate(told);
     }
 
     /// Adds the keys in a user's tags; gives those whose time is up.
@@ -214,6 +222,7 @@ impl Documents {
         let refuse = |label: String, why| Skipped::Tag { user: user.clone(), label, why };
         self.skipped.extend(read.refused.into_iter().map(|(label, why)| refuse(label, why)));
         // What one tag asks for counts for its key wherever else that stands.
+        let mut refused: BTreeSet<PublicKey> = read.refused_keys.into_iter().collect();
         for tag in read.keys {
             let same = found.iter().position(|usable| usable.public == tag.key);
             let others = same.and_then(|at| found.get(at)).map_or(how.options, |usable| usable.options.as_slice());
@@ -227,12 +236,13 @@ impl Documents {
                     let uploaded = person.since.get(&tag.key.fingerprint()).map(|since| (*since, 0));
                     found.push(Usable { id: format!("tag {}", tag.label), uploaded, public: tag.key, options });
                 }
-                (Err(why), same) => {
+                (Err(why), _) => {
                     self.skipped.push(refuse(tag.label, why));
-                    same.map(|at| found.remove(at));
+                    refused.insert(tag.key);
                 }
             }
         }
+        found.retain(|usable| !refused.contains(&usable.public));
         found.retain(|usable| read.expired.iter().all(|tag| tag.key != usable.public));
         read.expired.into_iter().map(|tag| tag.key).collect()
     }

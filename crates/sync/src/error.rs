@@ -65,6 +65,8 @@ pub struct Unfinished {
     pub gone: usize,
     /// How many were.
     pub deleted: usize,
+    /// How many stored documents could not be read, and were left as they are.
+    pub unread: usize,
     /// Every failure.
     pub failures: Vec<BucketError>,
 }
@@ -150,7 +152,7 @@ impl fmt::Display for Error {
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { changed, written, still_granting, untried, gone, deleted, failures } = self;
+        let Self { changed, written, still_granting, untried, gone, deleted, unread, failures } = self;
         write!(
             f,
             "{written} of {changed} changed documents were written and {deleted} of {gone} of vanished principals deleted"
@@ -159,6 +161,9 @@ impl fmt::Display for Unfinished {
             [(*still_granting, "still hold lines that should go"), (gone - deleted, "should not be there any more")];
         for (count, what) in refused.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, "; {count} {what}")?;
+        }
+        if *unread > 0 {
+            write!(f, "; {unread} could not be read, may hold anything, and were left alone")?;
         }
         if *untried > 0 {
             write!(f, "; {untried} that only gain lines were not tried after so many failures")?;

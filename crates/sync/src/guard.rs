@@ -38,6 +38,8 @@ pub struct Change {
 pub struct Case<'a> {
     /// Every document that is to be changed or deleted.
     pub changes: &'a BTreeMap<Principal, Change>,
+    /// Whether all documents were looked at, and not those alone that an event is about.
+    pub whole: bool,
     /// How many users there are at all.
     pub people: usize,
     /// How many users should have keys when all is done.
@@ -46,6 +48,8 @@ pub struct Case<'a> {
     pub keys: usize,
     /// What IAM itself says must not be used any more.
     pub revoked: &'a BTreeSet<(Name, PublicKey)>,
+    /// Whom IAM itself shuts out.
+    pub denied: &'a BTreeSet<Name>,
     /// Whose each key is that should be published.
     pub owners: &'a BTreeMap<PublicKey, Name>,
     /// Groups that IAM says have another name now, by the old one.
@@ -120,7 +124,8 @@ pub fn judge(case: &Case<'_>, limits: &Limits) -> Option<Refusal> {
     // Users' own documents come first: a group keeps a line only for somebody who keeps the key.
     for (principal, lines) in &losses {
         let is_held = |line: &&Arc<KeyLine>| match principal {
-            Principal::User(_) => new.everywhere || (all.everywhere && is_old(principal, line)),
+            // Of some documents nobody can tell that what was too much in all is no more.
+            Principal::User(_) => new.everywhere || ((all.everywhere || !case.whole) && is_old(principal, line)),
             Principal::Group(_) if case.keeps_key(line) => {
                 new.groups.contains(principal) || (all.groups.contains(principal) && is_old(principal, line))
             }
@@ -170,6 +175,7 @@ fn losses<'a>(case: &Case<'a>) -> Losses<'a> {
             !kept.contains(key)
                 && !renamed
                 && !confirmed
+                && !case.denied.contains(line.owner())
                 && !case.revoked.contains(&(line.owner().clone(), key.clone()))
         };
         let lost: Vec<&Arc<KeyLine>> = change.stored.iter().filter(is_lost).collect();

@@ -42,9 +42,29 @@ pub struct Lease<'a, B> {
     key: String,
     holder: String,
     terms: Terms,
+    /// The time of day.
+    now: fn() -> OffsetDateTime,
     expected: Mutex<Expected>,
     /// When a renewal began that succeeded; until then plus its time the lease is this run's.
-    renewed: Mutex<Instant>,
+    renewed: Mutex<Moment>,
+}
+
+/// A moment by two clocks: one that nobody can set, but that stands still while the machine sleeps, and the time of day.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    steady: Instant,
+    day: OffsetDateTime,
+}
+
+impl Moment {
+    fn now(day: fn() -> OffsetDateTime) -> Self {
+        Self { steady: Instant::now(), day: day() }
+    }
+
+    /// Whether so much time has passed since, by either clock.
+    fn is_past(&self, time: Duration, day: fn() -> OffsetDateTime) -> bool {
+        self.steady.elapsed() >= time || day() - self.day >= time
+    }
 }
 
 /// How leases are held.
@@ -72,7 +92,12 @@ impl<'a, B: Bucket> Lease<'a, B> {
     ///
     /// # Errors
     /// [`LeaseError::Busy`] or [`LeaseError::Bucket`].
-    pub async fn take(bucket: &'a B, prefix: &str, terms: Terms) -> Result<Self, LeaseError> {
+    pub async fn take(
+        bucket: &'a B,
+        prefix: &str,
+        terms: Terms,
+        now: fn() -> OffsetDateTime,
+    ) -> Result<Self, LeaseError> {
         let key = format!("{prefix}{KEY}");
         let holder = format!("{:016x}", fastrand::u64(..));
         let gives_up = Instant::now() + terms.patience;
@@ -80,9 +105,9 @@ impl<'a, B: Bucket> Lease<'a, B> {
             let found = bucket.get(&key).await.map_err(LeaseError::Bucket)?;
             let paper = found.as_ref().and_then(|found| serde_json::from_slice::<Paper>(&found.body).ok());
             let until = paper.as_ref().and_then(|paper| OffsetDateTime::parse(&paper.until, &Rfc3339).ok());
-            let now = OffsetDateTime::now_utc();
+            let today = now();
             // A clock that is far ahead must not keep everybody out.
-            let is_alive = until.is_some_and(|until| now < until && until <= now + LONGEST);
+            let is_alive = until.is_some_and(|until| today < until && until <= today + LONGEST);
             if !is_alive {
                 let expected = Expected::found(found.as_ref().map(|found| &found.etag));
                 let lease = Self {
@@ -90,8 +115,9 @@ impl<'a, B: Bucket> Lease<'a, B> {
                     key: key.clone(),
                     holder: holder.clone(),
                     terms,
+                    now,
                     expected: Mutex::new(expected),
-                    renewed: Mutex::new(Instant::now()),
+                    renewed: Mutex::new(Moment::now(now)),
                 };
                 match lease.renew().await {
                     // Somebody else was quicker.
@@ -104,7 +130,7 @@ impl<'a, B: Bucket> Lease<'a, B> {
                 return Err(LeaseError::Busy(until));
             }
             // Right behind its end there is nothing to wait for any more.
-            let ends = until.and_then(|until| Duration::try_from(until - now).ok()).filter(|_| is_alive);
+            let ends = until.and_then(|until| Duration::try_from(until - today).ok()).filter(|_| is_alive);
             let looks = ends.map_or(LOOKS, |ends| LOOKS.min(ends + SOON));
             tokio::time::sleep(looks.min(gives_up.saturating_duration_since(Instant::now()))).await;
         }
@@ -115,8 +141,8 @@ impl<'a, B: Bucket> Lease<'a, B> {
     /// # Errors
     /// [`LeaseError::Lost`] where it is not any more, or [`LeaseError::Bucket`].
     pub async fn renew(&self) -> Result<(), LeaseError> {
-        let began = Instant::now();
-        let until = (OffsetDateTime::now_utc() + self.terms.lasts).format(&Rfc3339).unwrap_or_default();
+        let began = Moment::now(self.now);
+        let until = (began.day + self.terms.lasts).format(&Rfc3339).unwrap_or_default();
         let paper = Paper { holder: self.holder.clone(), until };
         let body = serde_json::to_vec(&paper).unwrap_or_default();
         let expected = self.expected();
@@ -155,7 +181,7 @@ impl<'a, B: Bucket> Lease<'a, B> {
 
     /// Whether the lease ended unless it is renewed; while that is tried, nothing else is done.
     fn is_over(&self) -> bool {
-        lock(&self.renewed).elapsed() >= self.terms.lasts
+        lock(&self.renewed).is_past(self.terms.lasts, self.now)
     }
 
     async fn keep_renewing(&self) -> LeaseError {
@@ -200,3 +226,6 @@ impl<'a, B: Bucket> Lease<'a, B> {
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,9 @@ pub struct Memory {
     /// What was refused and is held back until somebody confirms it: documents' lines, as [`crate::guard`] names them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<String>,
+    /// The plan that a person confirmed to a run that did not come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
     /// What the last run began to carry out, unless it came to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
@@ -68,17 +71,25 @@ impl Default for Memory {
             bodies: BTreeMap::new(),
             pass: BTreeMap::new(),
             refused: BTreeSet::new(),
+            confirm: None,
             unfinished: None,
         }
     }
 }
 
 impl Memory {
+    /// Whose lines are held back: names in lower case, because IAM compares them so.
+    #[must_use]
+    pub fn held(&self) -> BTreeSet<String> {
+        self.refused.iter().filter_map(|line| line.split(' ').nth(1)).map(str::to_ascii_lowercase).collect()
+    }
+
     /// Forgets the bodies of keys that nobody has any more.
     pub fn prune(&mut self) {
         let Some(picture) = &self.picture else { return };
-        let listed: BTreeSet<&str> =
-            picture.people.values().flat_map(|person| &person.keys).map(|key| key.id.as_str()).collect();
+        let unfinished = self.pass.values().flat_map(|listed| &listed.keys);
+        let listed = picture.everybody().flat_map(|person| &person.keys).chain(unfinished);
+        let listed: BTreeSet<&str> = listed.map(|key| key.id.as_str()).collect();
         self.bodies.retain(|id, _| listed.contains(id.as_str()));
     }
 

@@ -1,4 +1,5 @@
-//! What is known of the people whose keys count: the account's users in scope, with their keys. Plain data, kept in the sync's memory.
+//! What is known of the people whose keys count: the account's users in scope, with their keys; and what little matters of the others.
+//! Plain data, kept in the sync's memory.
 //!
 //! It holds nothing that a document does not need: no policies but those that shut somebody out, no tags but those with keys.
 
@@ -14,13 +15,17 @@ use crate::exclusion::Verdicts;
 pub struct Picture {
     /// Every user in scope, by IAM's id of the user (`AIDA…`): somebody who is made anew under an old name is somebody else.
     pub people: BTreeMap<String, Person>,
+    /// Users out of scope of whom something matters all the same: IAM shuts them out, lines of theirs are held back, or they have keys in
+    /// tags, which stay theirs. Their keys are known only where lines are held back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outside: BTreeMap<String, Person>,
     /// The name of every group, by IAM's id of the group (`AGPA…`).
     pub groups: BTreeMap<String, String>,
     /// Which policies and groups shut their users out.
     pub verdicts: Verdicts,
 }
 
-/// A user in scope.
+/// A user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The name as IAM writes it.
@@ -30,7 +35,7 @@ pub struct Person {
     /// Why the user counts as deactivated, in words; no key of such a user counts, nor is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excluded: Option<String>,
-    /// Whether it is IAM itself that shuts the user out (denied everything, or quarantined).
+    /// Whether nothing of the user counts and IAM itself shuts the user out, too: denied everything, or quarantined.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub denied: bool,
     /// The SSH public keys that IAM lists, of whatever status; of somebody who is excluded, those listed last.
@@ -45,6 +50,19 @@ pub struct Person {
     /// The inline policies that shut the user out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inline: BTreeMap<String, String>,
+}
+
+impl Picture {
+    /// Everybody of whom something is known.
+    pub fn everybody(&self) -> impl Iterator<Item = &Person> {
+        self.people.values().chain(self.outside.values())
+    }
+
+    /// What is known of the user with this id.
+    #[must_use]
+    pub fn known(&self, id: &str) -> Option<&Person> {
+        self.people.get(id).or_else(|| self.outside.get(id))
+    }
 }
 
 impl Person {

@@ -15,7 +15,7 @@ use crate::account::{Account, User};
 use crate::cause::Cause;
 use crate::directory::{Directory, DirectoryError, Key, ListedKey};
 use crate::error::Error;
-use crate::exclusion::{Reason, Verdicts};
+use crate::exclusion::{Rules, Verdicts};
 use crate::memory::{Listed, Memory};
 use crate::pace::backoff;
 use crate::picture::{Person, Picture};
@@ -111,11 +111,13 @@ impl<D: Directory> Reader<'_, D> {
                 return Ok(Read::Partly(0, memory.picture.as_ref().map_or(0, |picture| picture.people.len())));
             };
             memory.is_about(account.number.as_deref()).map_err(Error::OtherAccount)?;
+            let held = memory.held();
             let mut picture = self.people(&account, &unsure, memory);
             drop(account);
-            let wanted = picture.people.iter().filter(|(_, person)| self.who.keys.iam && person.counts());
-            let wanted: Vec<(String, String)> = wanted.map(|(id, person)| (id.clone(), person.name.clone())).collect();
-            memory.pass.retain(|id, _| picture.people.contains_key(id));
+            let is_wanted = |person: &Person| self.who.keys.iam && (person.counts() || is_held(&held, &person.name));
+            let all = picture.people.iter().chain(&picture.outside).filter(|(_, person)| is_wanted(person));
+            let wanted: Vec<(String, String)> = all.map(|(id, person)| (id.clone(), person.name.clone())).collect();
+            memory.pass.retain(|id, _| picture.known(id).is_some());
             let mut gone = self.list(&wanted, memory, until, &mut keeper).await?;
             // Whose key is gone is perhaps renamed, and at last has deleted that key.
             let moved = self.bodies(&wanted, memory, until, &mut keeper, round < ROUNDS).await?;
@@ -130,10 +132,14 @@ impl<D: Directory> Reader<'_, D> {
                 tokio::time::sleep(backoff(round + 2)).await;
                 continue;
             }
-            let people = gone.into_iter().filter_map(|id| picture.people.remove(&id));
-            let vanished = people.map(|person| person.name).collect();
+            let mut vanished = Vec::new();
+            for id in gone {
+                vanished.extend(picture.people.remove(&id).map(|person| person.name));
+                picture.outside.remove(&id);
+            }
             for (id, listed) in std::mem::take(&mut memory.pass) {
-                if let Some(person) = picture.people.get_mut(&id).filter(|person| person.counts()) {
+                let person = picture.people.get_mut(&id).or_else(|| picture.outside.get_mut(&id));
+                if let Some(person) = person.filter(|person| is_wanted(person)) {
                     person.keys = listed.keys;
                 }
             }
@@ -143,34 +149,54 @@ impl<D: Directory> Reader<'_, D> {
 
     /// Everybody in scope, with the keys that are known; and those who were, and of whom it is not sure that they are gone.
     fn people(&self, account: &Account, unsure: &BTreeSet<String>, memory: &Memory) -> Picture {
-        let verdicts = Verdicts::of(account);
-        let known = |id: &String| memory.picture.as_ref().and_then(|picture| picture.people.get(id));
-        let person = |(id, user): (&String, &User)| Some((id.clone(), self.person(user, &verdicts, known(id))?));
         let mut picture = Picture {
-            people: account.users.iter().filter_map(person).collect(),
             groups: account.groups.iter().map(|(id, group)| (id.clone(), group.name.clone())).collect(),
-            verdicts,
+            verdicts: Verdicts::of(account),
+            ..Picture::default()
         };
+        let held = memory.held();
+        for (id, user) in &account.users {
+            let known = memory.picture.as_ref().and_then(|picture| picture.known(id));
+            let person = self.person(user, &picture.verdicts, known);
+            self.place(id.clone(), user, person, &held, &mut picture);
+        }
         if let Some(before) = &memory.picture {
-            let kept = unsure.iter().filter_map(|id| Some((id.clone(), before.people.get(id)?.clone())));
-            picture.people.extend(kept);
-            let kept = unsure.iter().filter_map(|id| Some((id.clone(), before.groups.get(id)?.clone())));
-            picture.groups.extend(kept);
+            for id in unsure {
+                picture.people.extend(before.people.get(id).map(|person| (id.clone(), person.clone())));
+                picture.outside.extend(before.outside.get(id).map(|person| (id.clone(), person.clone())));
+                picture.groups.extend(before.groups.get(id).map(|group| (id.clone(), group.clone())));
+            }
         }
         picture
     }
 
-    /// A user as the picture has users; `None` out of scope.
-    fn person(&self, user: &User, verdicts: &Verdicts, known: Option<&Person>) -> Option<Person> {
-        if !self.who.scope.includes(user) {
-            return None;
+    /// Puts a user into the picture: among the people in scope, or outside as far as something about the user matters.
+    fn place(&self, id: String, user: &User, mut person: Person, held: &BTreeSet<String>, picture: &mut Picture) {
+        if self.who.scope.includes(user) {
+            picture.people.insert(id, person);
+            return;
         }
-        let reason = self.who.exclude.reason(user, verdicts);
+        let is_held = is_held(held, &person.name);
+        if !is_held {
+            person.keys.clear();
+        }
+        if is_held || person.denied || !person.since.is_empty() {
+            picture.outside.insert(id, person);
+        }
+    }
+
+    /// A user as the picture has users.
+    fn person(&self, user: &User, verdicts: &Verdicts, known: Option<&Person>) -> Person {
+        let excluded = match self.who.scope.includes(user) {
+            true => self.who.exclude.reason(user, verdicts).map(|reason| reason.to_string()),
+            false => Some("it is out of scope".to_owned()),
+        };
         let mut person = Person {
             name: user.name.clone(),
             groups: user.groups.clone(),
-            excluded: reason.as_ref().map(ToString::to_string),
-            denied: reason.as_ref().is_some_and(Reason::is_iams_own),
+            // By whatever rule the user is excluded here.
+            denied: excluded.is_some() && Rules::default().reason(user, verdicts).is_some(),
+            excluded,
             keys: known.map(|known| known.keys.clone()).unwrap_or_default(),
             inline: user.policies.inline.clone(),
             ..Person::default()
@@ -187,7 +213,7 @@ impl<D: Directory> Reader<'_, D> {
             // Also of keys that do not count at the moment: a slip in a tag must not hand a key to somebody else.
             person.since = tag_keys::held(&person.tags, prefix).iter().map(|key| since(key.fingerprint())).collect();
         }
-        Some(person)
+        person
     }
 
     /// Lists the keys of those who are not listed yet, while there is time; gives the ids of those who vanished.
@@ -295,10 +321,15 @@ fn take(listed: &mut Vec<ListedKey>, bodies: &mut BTreeMap<String, String>, id: 
     }
 }
 
-/// Whether a key's body is needed: of one that counts; and without a picture of the time before also of any other, because only by its
-/// body a line that is published can be known for one that IAM has withdrawn.
+/// Whether lines of the user of this name are among those that are held back.
+fn is_held(held: &BTreeSet<String>, name: &str) -> bool {
+    held.contains(&name.to_ascii_lowercase())
+}
+
+/// Whether a key's body is needed: of one that counts; and without a picture of the time before, or while something is held back, also of
+/// any other, because only by its body a line that is published can be known for one that IAM has withdrawn.
 fn is_needed(memory: &Memory, key: &ListedKey) -> bool {
-    key.is_active() || memory.picture.is_none()
+    key.is_active() || memory.picture.is_none() || !memory.refused.is_empty()
 }
 
 /// Whether the keys of a user are listed, and the bodies known of those that count.
@@ -310,7 +341,7 @@ fn is_read(memory: &Memory, id: &str) -> bool {
 /// The ids of those whom the memory knows and the account does not.
 fn missing(memory: &Memory, account: &Account) -> BTreeSet<String> {
     let Some(picture) = &memory.picture else { return BTreeSet::new() };
-    let users = picture.people.keys().filter(|id| !account.users.contains_key(*id));
+    let users = picture.people.keys().chain(picture.outside.keys()).filter(|id| !account.users.contains_key(*id));
     let groups = picture.groups.keys().filter(|id| !account.groups.contains_key(*id));
     users.chain(groups).cloned().collect()
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use iam_ssh_core::Principal;
 
+use crate::bucket::BucketError;
 use crate::diff::{self, Diff};
 use crate::documents::Skipped;
 use crate::guard::Refusal;
@@ -41,13 +42,19 @@ pub struct Report {
     pub groups: usize,
     /// How many usable keys the users have.
     pub keys: usize,
+    /// Of a dry run: documents that could not be read, so that nobody knows what would change in them.
+    pub unread: Vec<BucketError>,
 }
 
 impl Report {
-    /// The process's exit code: 3 where something is held back, else 0 (CONTRACT, "Sync").
+    /// The process's exit code: 1 where the plan is not complete, 3 where something is held back, else 0 (CONTRACT, "Sync").
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.refusal.is_some() { 3 } else { 0 }
+        match &self.refusal {
+            _ if !self.unread.is_empty() => 1,
+            Some(_) => 3,
+            None => 0,
+        }
     }
 
     /// The documents that were changed.

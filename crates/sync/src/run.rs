@@ -71,7 +71,7 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         }
         let terms = self.settings.lease;
         let terms = Terms { patience: self.budget.bound(terms.patience), ..terms };
-        let lease = Lease::take(self.bucket, self.prefix, terms).await.map_err(|why| match why {
+        let lease = Lease::take(self.bucket, self.prefix, terms, self.now).await.map_err(|why| match why {
             LeaseError::Bucket(why) => Error::Compare(why),
             why => why.into(),
         })?;
@@ -103,6 +103,10 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
                 if task.changes.is_none() && !error.is_incomplete() {
                     memory.pass.clear();
                 }
+                // The run that comes to the end of this reading is the one that it was meant for.
+                if task.changes.is_none() && error.is_incomplete() {
+                    memory.confirm = task.confirm.clone().or(memory.confirm);
+                }
                 if lease.is_some()
                     && !matches!(error, Error::OtherAccount(_))
                     && let Err(why) = store.save(self.bucket, &memory).await
@@ -123,8 +127,15 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             });
         };
         let left = memory.unfinished.take().unwrap_or_default();
+        let confirm = match task.changes {
+            None => task.confirm.clone().or(memory.confirm.take()),
+            Some(_) => None,
+        };
+        // What this run is not about, but an earlier one left.
+        let mut others = BTreeSet::new();
         if let Some(only) = &mut only {
-            only.extend(principals(&left.documents));
+            others.extend(principals(&left.documents).filter(|principal| !only.contains(principal)));
+            only.extend(others.iter().cloned());
         }
         let mut renamed = renamed(memory.picture.as_ref(), &picture);
         renamed.extend(principals(&left.renamed));
@@ -136,10 +147,10 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             limits: &self.settings.limits,
             renamed: &renamed,
             refused_before: &memory.refused,
-            confirmed: task.confirm.as_deref(),
+            confirmed: confirm.as_deref(),
             confirmed_before: &left.confirmed,
         };
-        let Compared { changes, put, deleted, kept, refusal, mut confirmed, foreign } =
+        let Compared { changes, put, deleted, kept, refusal, mut confirmed, foreign, unread } =
             scene.compare(&mut desired).await.map_err(Error::Compare)?;
         let Documents { texts, skipped, excluded, users, groups, keys, .. } = desired;
         let dry_run = task.dry_run;
@@ -158,16 +169,20 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             users,
             groups,
             keys,
+            unread: unread.values().filter(|_| dry_run).cloned().collect(),
         };
-        if let (Some(confirmed), Some(_)) = (&task.confirm, &report.refusal) {
+        if let (Some(confirmed), Some(_)) = (&confirm, &report.refusal) {
             warn(&format!("{confirmed} is not the plan that would be carried out now"));
         }
         let Some(lease) = lease else { return Ok(report) };
         let held = report.refusal.as_ref().map(Refusal::lines).unwrap_or_default();
-        self.remember(&mut memory, picture, held, only.as_ref());
+        let has_looked = |principal: &Principal| {
+            only.as_ref().is_none_or(|only| only.contains(principal)) && !unread.contains_key(principal)
+        };
+        self.remember(&mut memory, picture, held, has_looked);
         report.held = memory.refused.len();
         // What is begun is remembered until it is done: also a run about some users then knows where to look, and what was meant.
-        let documents: BTreeSet<String> = report.changed().map(ToString::to_string).collect();
+        let documents: BTreeSet<String> = report.changed().chain(unread.keys()).map(ToString::to_string).collect();
         if !documents.is_empty() {
             confirmed.extend(left.confirmed);
             let renamed = renamed.iter().map(ToString::to_string).collect();
@@ -176,8 +191,18 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         store.save(self.bucket, &memory).await.map_err(Error::Memory)?;
         // Nobody may have taken over while everything was read.
         lease.renew().await?;
-        apply(self.bucket, self.prefix, &texts, &changes).await?;
-        memory.unfinished = None;
+        let unread_ones: BTreeSet<String> = unread.keys().map(ToString::to_string).collect();
+        // What this run is not about is no failure of it; a complete run says what it is.
+        let (later, failed): (Vec<_>, Vec<_>) = unread.into_iter().partition(|(one, _)| others.contains(one));
+        later.iter().for_each(|(_, why)| warn(&format!("a document is still not to be read, and left alone: {why}")));
+        let failed = failed.into_iter().map(|(_, why)| why).collect();
+        if let Err(error) = apply(self.bucket, self.prefix, &texts, &changes, failed).await {
+            // Whoever is to confirm the plan must know it.
+            report.refusal.iter().filter(|_| only.is_none()).for_each(|refusal| warn(&refusal.to_string()));
+            return Err(error);
+        }
+        let unfinished = memory.unfinished.take().filter(|_| !unread_ones.is_empty());
+        memory.unfinished = unfinished.map(|unfinished| Unfinished { documents: unread_ones, ..unfinished });
         store.save(self.bucket, &memory).await.map_err(Error::Forgotten)?;
         if only.is_none() && task.changes.is_none() && report.refusal.is_none() {
             self.beat(&report, began).await.map_err(Error::Heartbeat)?;
@@ -191,20 +216,15 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         memory: &mut Memory,
         picture: Picture,
         held: BTreeSet<String>,
-        only: Option<&BTreeSet<Principal>>,
+        has_looked: impl Fn(&Principal) -> bool,
     ) {
-        match only {
-            None => memory.refused = held,
-            // What is held back elsewhere was not looked at.
-            Some(only) => {
-                let is_elsewhere = |line: &String| {
-                    let principal = line.split(' ').next().and_then(|principal| principal.parse().ok());
-                    principal.is_some_and(|principal: Principal| !only.contains(&principal))
-                };
-                memory.refused.retain(is_elsewhere);
-                memory.refused.extend(held);
-            }
-        }
+        // What is held back where nobody looked stays so.
+        let is_elsewhere = |line: &String| {
+            let principal = line.split(' ').next().and_then(|principal| principal.parse().ok());
+            principal.is_some_and(|principal| !has_looked(&principal))
+        };
+        memory.refused.retain(is_elsewhere);
+        memory.refused.extend(held);
         memory.picture = Some(picture);
         // What is held back may count again, and would then have to be read anew.
         if memory.refused.is_empty() {
@@ -324,7 +344,7 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         let mut only: BTreeSet<Principal> = names.into_iter().map(Principal::User).collect();
         let all = was.keys().chain(desired.texts.keys());
         only.extend(all.filter(|principal| was.get(*principal) != desired.texts.get(*principal)).cloned());
-        let people = before.people.values().chain(picture.people.values());
+        let people = before.everybody().chain(picture.everybody());
         let named = people.filter(|person| only.iter().any(|known| is_of(known, &person.name)));
         let groups: Vec<Principal> = named
             .flat_map(|person| &person.groups)

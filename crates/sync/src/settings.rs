@@ -24,6 +24,9 @@ use crate::tag_keys;
 
 mod arguments;
 
+/// The longest `KEY_OPTIONS`, in bytes: with IAM's longest key, 16 KiB, a line stays shorter than instances read (32 KiB).
+const MAX_OPTIONS: usize = 8 * 1024;
+
 pub use arguments::Arguments;
 
 /// Checked settings.
@@ -156,6 +159,12 @@ impl TryFrom<Arguments> for Settings {
         if !confirm.is_empty() && !is_plan_id(&confirm) {
             let what = format!("`{}` is no plan: copy its 16 characters from the refusal", shown(&confirm));
             return Err(SettingsError::Other("CONFIRM", "--confirm", what));
+        }
+        let options = arguments.key_options.len();
+        if options > MAX_OPTIONS {
+            let what =
+                format!("it has {options} bytes, and may have {MAX_OPTIONS}: every published line begins with it");
+            return Err(SettingsError::Other("KEY_OPTIONS", "--key-options", what));
         }
         let namespace = or(arguments.metrics_namespace, "iam-ssh");
         if !is_namespace(&namespace) {

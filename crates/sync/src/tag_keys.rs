@@ -36,6 +36,8 @@ pub struct TagKeys {
     pub keys: Vec<TagKey>,
     /// What is refused: the label, and why; a label may stand there several times. Not escaped.
     pub refused: Vec<(String, TagKeyError)>,
+    /// The keys of labels that are refused: wherever else they stand, something is not understood about them.
+    pub refused_keys: Vec<PublicKey>,
     /// Keys whose time is over.
     pub expired: Vec<TagKey>,
 }
@@ -118,7 +120,11 @@ fn below<'a>(tag: &'a str, prefix: &str) -> Option<&'a str> {
 impl TagKeys {
     fn add(&mut self, label: &Label<'_>, now: i64) {
         match label.key() {
-            Err(refusals) => self.refused.extend(refusals.into_iter().map(|why| (label.name.to_owned(), why))),
+            Err(refusals) => {
+                let keys = label.keys.iter().filter_map(|text| PublicKey::from_openssh(text).ok());
+                self.refused_keys.extend(keys.filter_map(|key| allowed(key).ok()));
+                self.refused.extend(refusals.into_iter().map(|why| (label.name.to_owned(), why)));
+            }
             Ok(key) if sibling::is_over(&key.options, now) => self.expired.push(key),
             Ok(key) => self.keys.push(key),
         }

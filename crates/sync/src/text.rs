@@ -9,6 +9,9 @@ use std::sync::Arc;
 use iam_ssh_core::{KeyLine, document};
 use md5::{Digest, Md5};
 
+/// No key line is as short: the name of its owner's variable, a type and the base64 of 32 bytes alone need more.
+const SHORTEST: usize = 64;
+
 /// The content of a document.
 #[derive(Debug, Clone, Default)]
 pub struct Text(Vec<Part>);
@@ -27,9 +30,17 @@ struct Content {
 }
 
 impl Part {
-    fn new(bytes: Vec<u8>) -> Self {
-        let mut read = document::parse(&bytes);
-        Self(Arc::new(Content { bytes, key: read.lines.pop().map(Arc::new), skipped: read.skipped_count }))
+    /// A key line with its line break.
+    fn key(line: Arc<KeyLine>, bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Content { bytes, key: Some(line), skipped: 0 }))
+    }
+
+    /// What holds no key line.
+    fn other(bytes: &[u8]) -> Self {
+        // As the parser counts, which would say of each line why it is none.
+        let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let skipped = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).count();
+        Self(Arc::new(Content { bytes: bytes.to_vec(), key: None, skipped }))
     }
 }
 
@@ -56,7 +67,7 @@ impl Borrow<[u8]> for Part {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || (self.len() == other.len() && self.to_bytes() == other.to_bytes())
+        self.0 == other.0 || (self.len() == other.len() && self.bytes().eq(other.bytes()))
     }
 }
 
@@ -67,8 +78,8 @@ impl Text {
     #[must_use]
     pub fn of(lines: impl IntoIterator<Item = Arc<KeyLine>>) -> Self {
         let part = |line: Arc<KeyLine>| {
-            let bytes = document::render(std::slice::from_ref(line.as_ref())).into_bytes();
-            Part(Arc::new(Content { bytes, key: Some(line), skipped: 0 }))
+            let bytes = rendered(&line);
+            Part::key(line, bytes)
         };
         Self(lines.into_iter().map(part).collect())
     }
@@ -77,6 +88,10 @@ impl Text {
     #[must_use]
     pub fn concat<'a>(texts: impl IntoIterator<Item = &'a Self>) -> Self {
         Self(texts.into_iter().flat_map(|text| &text.0).cloned().collect())
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = &u8> {
+        self.0.iter().flat_map(|part| &part.0.bytes)
     }
 
     /// The key lines, in order.
@@ -120,6 +135,11 @@ impl Text {
     }
 }
 
+/// A line as a document holds it.
+fn rendered(line: &KeyLine) -> Vec<u8> {
+    format!("{line}\n").into_bytes()
+}
+
 /// The lines that were read so far.
 #[derive(Debug, Default)]
 pub struct Known(HashSet<Part>);
@@ -133,24 +153,46 @@ impl Known {
 
     /// Reads a text: with the lines that are known already, and the new ones are known from then on.
     pub fn read(&mut self, bytes: &[u8]) -> Text {
-        let (mut text, mut other) = (Text::default(), Vec::new());
+        let mut text = Text::default();
+        // Where what holds no key began, and how much of all is looked at: whatever it is, it costs no more than its bytes.
+        let (mut begin, mut end) = (0, 0);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let part = self.0.get(line).cloned().unwrap_or_else(|| Part::new(line.to_vec()));
-            if part.0.key.is_none() {
-                // Whatever it is, it costs no more than its bytes.
-                other.extend_from_slice(line);
-                continue;
-            }
-            if !other.is_empty() {
-                text.0.push(Part::new(std::mem::take(&mut other)));
-            }
-            self.0.insert(part.clone());
+            let at = end;
+            end += line.len();
+            let Some(part) = self.key(line) else { continue };
+            text.0.extend(bytes.get(begin..at).filter(|other| !other.is_empty()).map(Part::other));
             text.0.push(part);
+            begin = end;
         }
-        if !other.is_empty() {
-            text.0.push(Part::new(other));
-        }
+        text.0.extend(bytes.get(begin..).filter(|other| !other.is_empty()).map(Part::other));
         text
+    }
+
+    /// A key line, if it is one, as it is known from now on.
+    fn key(&mut self, line: &[u8]) -> Option<Part> {
+        if line.len() < SHORTEST {
+            return None;
+        }
+        if let Some(known) = self.0.get(line) {
+            return known.0.key.is_some().then(|| known.clone());
+        }
+        let part = Part::key(Arc::new(document::parse(line).lines.pop()?), line.to_vec());
+        self.0.insert(part.clone());
+        Some(part)
+    }
+
+    /// The text of these lines, as [`Text::of`] makes it, of what is known.
+    pub fn text(&mut self, lines: impl IntoIterator<Item = Arc<KeyLine>>) -> Text {
+        let part = |line: Arc<KeyLine>| {
+            let bytes = rendered(&line);
+            if let Some(known) = self.0.get(bytes.as_slice()).filter(|known| known.0.key.is_some()) {
+                return known.clone();
+            }
+            let part = Part::key(line, bytes);
+            self.0.insert(part.clone());
+            part
+        };
+        Text(lines.into_iter().map(part).collect())
     }
 }
 

@@ -6,7 +6,7 @@
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
 mod common;
 
-use common::{BUCKET, Ran, against, bare, double, finish};
+use common::{BUCKET, RSA, Ran, against, bare, document, double, finish};
 use iam_ssh_doubles::Double;
 
 /// The settings about the limit, the accounts and what is seen from outside, each with values that cannot be.
@@ -114,6 +114,30 @@ fn bad_settings_are_refused_with_the_name_of_the_setting() {
     assert!(ran.code == 2 && ran.err.contains("--s3-buckt"), "{ran:?}");
     let ran = finish(bare());
     assert!(ran.code == 2 && ran.err.contains("S3_BUCKET (--s3-bucket) is missing"), "{ran:?}");
+    assert!(double.requests().is_empty(), "nothing was asked of AWS");
+}
+
+#[test]
+fn the_longest_options_make_lines_that_instances_read_and_longer_ones_are_refused() {
+    const MOST: usize = 8192;
+    let options = |len: usize| {
+        let others = ",permitopen=\"db:5432\"".repeat((len - 100) / 21);
+        format!("permitopen=\"{}:1\"{others}", "a".repeat(len - others.len() - 15))
+    };
+    let double = double();
+    double.opaque_etags(BUCKET).add_key("ann", "APKA1", RSA, "Active");
+    let most = options(MOST);
+    assert_eq!(most.len(), MOST);
+    for summary in ["1 put, 0 deleted, 0 kept", "0 put, 0 deleted, 1 kept"] {
+        let ran = with(&double, &[("KEY_OPTIONS", &most)]);
+        assert_eq!((ran.code, ran.summary()), (0, summary), "{ran:?}");
+    }
+    let text = document(&double, "users/ann").unwrap();
+    assert!(text.starts_with(&most) && iam_ssh_core::document::parse(text.as_bytes()).lines.len() == 1, "{text}");
+    double.clear_requests();
+    let ran = with(&double, &[("KEY_OPTIONS", &options(MOST + 1))]);
+    let told = "error: bad settings: KEY_OPTIONS (--key-options): it has 8193 bytes, and may have 8192";
+    assert!(ran.code == 2 && ran.err.starts_with(told), "{ran:?}");
     assert!(double.requests().is_empty(), "nothing was asked of AWS");
 }
 

@@ -136,6 +136,32 @@ fn an_account_at_every_limit_of_iam_needs_little_memory_whatever_changes() {
     }
 }
 
+#[test]
+fn groups_of_everybody_and_much_that_is_held_back_need_little_memory() {
+    /// As many as one user may be in.
+    const OF_ALL: usize = 10;
+    let double = double();
+    double.populate(USERS, 5, OF_ALL, OF_ALL);
+    let (first, first_peak) = measured(&double, against(&double.url()));
+    succeeded(&first, "5010 put, 0 deleted, 0 kept");
+    let before = document(&double, "groups/group009").unwrap();
+    assert_eq!((before.lines().count(), before.len() > 10 << 20), (USERS * 5, true));
+
+    // Two of five users are not there any more, and everything else is written anew.
+    double.iam(|iam| (0..USERS).filter(|user| user % 5 < 2).for_each(|number| _ = iam.remove_user(&user(number))));
+    let (refused, refused_peak) = measured(&double, with(&double, &[("KEY_OPTIONS", "no-pty")]));
+    assert_eq!((refused.code, refused.summary()), (3, "3010 put, 0 deleted, 2000 kept"), "{}", refused.err);
+    let held: String = before
+        .lines()
+        .enumerate()
+        .map(|(index, line)| if index / 5 % 5 < 2 { format!("{line}\n") } else { format!("no-pty,{line}\n") })
+        .collect();
+    assert!(document(&double, "groups/group009").unwrap() == held);
+    for peak in [first_peak, refused_peak] {
+        assert!(peak <= MEMORY_AT_LIMITS, "{peak} MiB");
+    }
+}
+
 /// The program with a setting.
 fn with(double: &Double, settings: &[(&str, &str)]) -> Command {
     let mut command = against(&double.url());

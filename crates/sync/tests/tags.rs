@@ -175,3 +175,21 @@ fn what_one_tag_of_a_key_asks_for_counts_wherever_the_key_stands() {
         "its time is up, in IAM and in the other tag, too"
     );
 }
+
+#[test]
+fn a_key_that_one_of_its_tags_refuses_is_refused_wherever_it_stands() {
+    let inside = [("KEY_SOURCES", "iam;tags"), ("KEY_OPTIONS", "from=\"10.0.0.0/8\"")];
+    for (tag, value) in [("from", "192.0.2.0/24"), ("expires", "tomorrow"), ("options", "pty"), ("note", "mine")] {
+        for (with, without) in [("a", "b"), ("b", "a")] {
+            let double = double();
+            let second = key(2);
+            double.add_key("ann", "APKA1", RSA, "Active").add_key("ann", "APKA2", &second, "Active");
+            double.tag_user("ann", &format!("iam-ssh/key/{with}"), &second);
+            double.tag_user("ann", &format!("iam-ssh/{tag}/{with}"), value);
+            double.tag_user("ann", &format!("iam-ssh/key/{without}"), &second);
+            assert!(told(&double, &inside).contains("is not published"), "{tag}={value}");
+            let good = format!("from=\"10.0.0.0/8\",{}", line("ann", RSA));
+            assert_eq!(document(&double, "users/ann").unwrap(), good, "{tag}={value} at {with}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use aws_sdk_s3::types::EncodingType;
 use iam_ssh_core::document::MAX_LEN;
 use percent_encoding::percent_decode_str;
 
-use super::{Bucket, BucketError, Expected, Stored};
+use super::{Bucket, BucketError, Entry, Expected, Stored};
 use crate::cause::Cause;
 use crate::pace::backoff;
 use crate::whole;
@@ -55,18 +55,23 @@ impl S3Bucket {
         };
         let etag = answer.e_tag().map(bare);
         let limit = i64::try_from(MAX_LEN).unwrap_or(i64::MAX);
-        match answer.content_length() {
-            Some(length) if length <= limit => {}
+        let length = match answer.content_length() {
+            Some(length) if length <= limit => usize::try_from(length).unwrap_or_default(),
             length => {
                 // Whatever it is, it is not ours.
                 let stored = Ok(Some(Stored { body: Vec::new(), etag, oversized: true }));
                 // S3 always tells the length: without it, nobody can say whether the body is whole.
                 return if length.is_some() { Got::Whole(stored) } else { Got::Doubtful(stored) };
             }
-        }
-        match answer.body.collect().await {
-            Ok(body) => Got::Whole(Ok(Some(Stored { body: body.into_bytes().to_vec(), etag, oversized: false }))),
-            Err(error) => Got::Doubtful(Err(self.error("GetObject", key, Cause::broken(&error)))),
+        };
+        // Piece by piece into its place: the SDK's `collect` would need twice the room.
+        let (mut pieces, mut body) = (answer.body, Vec::with_capacity(length));
+        loop {
+            match pieces.try_next().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => return Got::Whole(Ok(Some(Stored { body, etag, oversized: false }))),
+                Err(error) => return Got::Doubtful(Err(self.error("GetObject", key, Cause::broken(&error)))),
+            }
         }
     }
 
@@ -96,7 +101,7 @@ fn decoded(key: &str) -> Option<String> {
 }
 
 impl Bucket for S3Bucket {
-    async fn list(&self, prefix: &str) -> Result<Vec<(String, Option<String>)>, BucketError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, Entry)>, BucketError> {
         let operation = "ListObjectsV2";
         let mut found = Vec::new();
         let mut token: Option<String> = None;
@@ -121,7 +126,8 @@ impl Bucket for S3Bucket {
             for object in page.contents() {
                 // A key that is no text cannot be one of ours.
                 if let Some(key) = object.key().and_then(decoded) {
-                    found.push((key, object.e_tag().map(bare)));
+                    let size = object.size().and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
+                    found.push((key, Entry { etag: object.e_tag().map(bare), size }));
                 }
             }
             let nonsense = |what| self.error(operation, prefix, Cause::Nonsense(what));

@@ -12,7 +12,7 @@ use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthori
 use aws_sdk_iam::operation::list_ssh_public_keys::ListSshPublicKeysOutput;
 use aws_sdk_iam::types::{EncodingType, EntityType};
 
-use super::{Calls, Directory, DirectoryError, Found, Key, ListedKey};
+use super::{ACTIVE, Calls, Directory, DirectoryError, Found, Key, ListedKey};
 use crate::account::{Account, number_of};
 use crate::pace::Pacer;
 use crate::whole;
@@ -24,6 +24,8 @@ mod one;
 
 /// The largest page that IAM gives; it may give less at any time.
 const PAGE: i32 = 1000;
+/// IAM's error for a key that it cannot give in the encoding asked for (400; API reference, GetSSHPublicKey).
+const NO_LINE: &str = "UnrecognizedPublicKeyEncoding";
 
 /// IAM, by its API.
 #[derive(Debug, Clone)]
@@ -66,7 +68,13 @@ impl IamDirectory {
             let request = self.client.get_ssh_public_key().user_name(user).ssh_public_key_id(id);
             request.encoding(EncodingType::Ssh).customize().interceptor(whole::KEY).send()
         };
-        let answer = self.caller.send(&call, send).await?;
+        let answer = match self.caller.send(&call, send).await {
+            // What IAM itself cannot write as a line for sshd is no such key, and no reason to publish nothing of all others.
+            Err(error) if error.cause.is(NO_LINE) => {
+                return Ok(Key { body: String::new(), status: ACTIVE.to_owned() });
+            }
+            answer => answer?,
+        };
         let key = answer.ssh_public_key().ok_or_else(|| call.nonsense("there is no key in it"))?;
         if key.ssh_public_key_id() != id || !key.user_name().eq_ignore_ascii_case(user) {
             return Err(call.nonsense("it is about another key"));

@@ -38,21 +38,6 @@ pub enum Reason {
     },
 }
 
-impl Reason {
-    /// Whether it is IAM itself that shuts the user out, and not only a rule of ours.
-    #[must_use]
-    pub fn is_iams_own(&self) -> bool {
-        match self {
-            Self::DenyAllAttached(_)
-            | Self::DenyAllInline(_)
-            | Self::DenyAllBoundary(_)
-            | Self::DenyAllGroup { .. }
-            | Self::Quarantined(_) => true,
-            Self::Group(_) | Self::Tag(_) | Self::Policy(_) | Self::GroupPolicy { .. } => false,
-        }
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -56,6 +56,7 @@ proptest! {
         stored in stored(),
         (owners, members) in account(),
         revoked in prop::collection::btree_set((0_u8..8, 0_u8..20), 0..20),
+        (denied, whole) in (prop::collection::btree_set(0_u8..8, 0..2), any::<bool>()),
         refused in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         (users, keys, group, floor) in (0_u32..=100, 0_u32..=100, 0_u32..=100, 0_usize..6),
     ) {
@@ -87,12 +88,16 @@ proptest! {
             .map(|(key, owner)| (line((*owner, *key)).key().clone(), line((*owner, *key)).owner().clone()))
             .collect();
         let people: BTreeSet<&Name> = owners.values().collect();
+        let denied: BTreeSet<Name> = denied.into_iter().map(|owner| line((owner, 0)).owner().clone()).collect();
+        let denied: BTreeSet<Name> = denied.into_iter().filter(|name| !people.contains(name)).collect();
         let case = Case {
             changes: &changes,
+            whole,
             people: people.len(),
             users: people.len(),
             keys: owners.len(),
             revoked: &revoked,
+            denied: &denied,
             owners: &owners,
             renamed: &BTreeSet::new(),
             refused_before: &refused,
@@ -111,7 +116,8 @@ proptest! {
             prop_assert_eq!(all(&merged).len(), merged.len(), "no line twice");
             for line in &held {
                 let told = (line.owner().clone(), line.key().clone());
-                prop_assert!(!revoked.contains(&told), "what IAM calls revoked is never held back");
+                let is_shut_out = denied.contains(line.owner());
+                prop_assert!(!revoked.contains(&told) && !is_shut_out, "what IAM calls revoked is never held back");
             }
             // A group keeps a line only for somebody who keeps the key, or for whom it is held back, too.
             let keeps = |line: &KeyLine| {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Reader, take};
+use super::{Reader, is_held, is_needed, take};
 use crate::account::same_name;
 use crate::directory::{Directory, Found, ListedKey};
 use crate::error::Error;
@@ -33,7 +33,7 @@ impl<D: Directory> Reader<'_, D> {
         let (account, unsure) = self.account(memory).await?;
         memory.is_about(account.number.as_deref()).map_err(Error::OtherAccount)?;
         let mut picture = self.people(&account, &unsure, memory);
-        let known = |id: &String| memory.picture.as_ref().and_then(|picture| picture.people.get(id));
+        let known = |id: &String| memory.picture.as_ref().and_then(|picture| picture.known(id));
         let unread = picture
             .people
             .iter()
@@ -71,21 +71,26 @@ impl<D: Directory> Reader<'_, D> {
         let is_concerned = |id: &String, person: &mut Person| {
             found.contains_key(id) || is_taken(&person.name) || is_deleted(&person.name)
         };
-        let before: BTreeMap<String, Person> = picture.people.extract_if(.., is_concerned).collect();
+        let before = Picture {
+            people: picture.people.extract_if(.., is_concerned).collect(),
+            outside: picture.outside.extract_if(.., is_concerned).collect(),
+            ..Picture::default()
+        };
         // An unfinished reading of everything would bring back what it saw before this.
-        memory.pass.retain(|id, _| !before.contains_key(id) && !found.contains_key(id));
-        let mut now: BTreeMap<String, Person> = BTreeMap::new();
+        memory.pass.retain(|id, _| before.known(id).is_none() && !found.contains_key(id));
+        let (mut now, held) = (Picture::default(), memory.held());
         for (id, Found { mut user, .. }) in found {
             // An earlier part of the same task may have moved the user out of the picture.
-            let remembered = || memory.picture.as_ref().and_then(|picture| picture.people.get(&id)).cloned();
-            let known = before.get(&id).cloned().or_else(remembered);
+            let remembered = || memory.picture.as_ref().and_then(|picture| picture.known(&id));
+            let known = before.known(&id).or_else(remembered).cloned();
             user.policies.inline = match &known {
                 Some(known) if !ask.inline => known.inline.clone(),
                 _ => self.directory.inline(&user.name).await?,
             };
-            let Some(mut person) = self.person(&user, &picture.verdicts, known.as_ref()) else { continue };
+            let mut person = self.person(&user, &picture.verdicts, known.as_ref());
             let was_read = known.as_ref().is_some_and(Person::counts);
-            if self.who.keys.iam && person.counts() && (ask.keys || !was_read) {
+            let is_wanted = person.counts() || is_held(&held, &person.name);
+            if self.who.keys.iam && is_wanted && (ask.keys || !was_read) {
                 match (self.keys_of(&user.name, memory).await?, known) {
                     (Some(keys), _) => person.keys = keys,
                     // There a moment ago.
@@ -93,10 +98,11 @@ impl<D: Directory> Reader<'_, D> {
                     (None, None) => continue,
                 }
             }
-            now.insert(id, person);
+            self.place(id, &user, person, &held, &mut now);
         }
         let is_news = now != before;
-        picture.people.extend(now);
+        picture.people.extend(now.people);
+        picture.outside.extend(now.outside);
         Ok(is_news)
     }
 
@@ -116,7 +122,7 @@ impl<D: Directory> Reader<'_, D> {
     /// One user's keys with their bodies; `None` if there is no such user (any more).
     async fn keys_of(&self, name: &str, memory: &mut Memory) -> Result<Option<Vec<ListedKey>>, Error> {
         let Some(mut keys) = self.directory.keys(name).await? else { return Ok(None) };
-        let unknown = keys.iter().filter(|key| key.is_active() && !memory.bodies.contains_key(&key.id));
+        let unknown = keys.iter().filter(|key| is_needed(memory, key) && !memory.bodies.contains_key(&key.id));
         let unknown: Vec<String> = unknown.map(|key| key.id.clone()).collect();
         for id in unknown {
             let key = self.directory.key(name, &id).await?;

@@ -51,6 +51,7 @@ proptest! {
         let text = Text::of(lines.iter().cloned().map(Arc::new));
         prop_assert_eq!(text.to_bytes(), document::render(&lines).into_bytes());
         prop_assert_eq!(&Known::of([&text]).read(&text.to_bytes()), &text);
+        prop_assert_eq!(&Known::default().text(lines.into_iter().map(Arc::new)), &text);
     }
 }
 
@@ -64,4 +65,32 @@ fn a_line_is_held_once_however_often_it_is_read() {
     assert!(parts.iter().all(|part| Arc::ptr_eq(&part.0, &text.0.first().unwrap().0)));
     let foreign = Known::default().read("no key\n".repeat(1000).as_bytes());
     assert_eq!((foreign.0.len(), foreign.skipped()), (1, 1000));
+}
+
+#[test]
+fn a_text_of_lines_is_made_of_what_is_known() {
+    let (own, foreign) = (Text::of([Arc::new(line(1, 1))]), format!("{} and more\n", line(2, 2)));
+    let mut known = Known::of([&own]);
+    let stored = known.read(foreign.as_bytes());
+    // The same lines as others hold them, and one that was written differently: from then on it is known, too.
+    let lines = [line(1, 1), line(2, 2)].map(Arc::new);
+    let (one, other) = (known.text(lines.clone()), known.text(lines.clone()));
+    assert_eq!((&one, one == Text::of(lines)), (&other, true));
+    assert!(Arc::ptr_eq(&one.0[0].0, &own.0[0].0) && !Arc::ptr_eq(&one.0[1].0, &stored.0[0].0));
+    assert!(one.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(&one.0, &other.0)));
+}
+
+#[test]
+fn whatever_holds_no_key_is_one_part_however_many_lines_it_has() {
+    const MANY: usize = 16 << 20;
+    let own = Text::of([Arc::new(line(1, 1))]).to_bytes();
+    for (garbage, skipped) in [("\n", 0), ("x\n", MANY / 2)] {
+        let garbage = garbage.repeat(MANY / garbage.len()).into_bytes();
+        let mut known = Known::default();
+        let text = known.read(&garbage);
+        assert_eq!((text.0.len(), text.skipped(), text.len(), known.0.len()), (1, skipped, MANY, 0));
+        let few = garbage.get(..1000).unwrap();
+        let text = known.read(&[few, &own, few, &own].concat());
+        assert_eq!((text.0.len(), text.keys().len(), text.len()), (4, 2, 2 * (few.len() + own.len())));
+    }
 }
