@@ -73,7 +73,7 @@ fn no_metadata_service_no_answer_and_no_time() {
         double.fault(Match::service(Service::Imds), fault.clone());
         let started = Instant::now();
         let answer = ask(&config, Some(JOHN));
-        assert!(started.elapsed() < Duration::from_millis(1500), "{fault:?}");
+        assert!(started.elapsed() < Duration::from_millis(2500), "{fault:?}");
         assert!(lines(&answer).is_empty());
         assert!(!answer.events.is_empty(), "{fault:?}");
         assert_eq!(double.count(&Match::service(Service::S3)), 0, "no request without credentials");

@@ -1,7 +1,9 @@
 //! A throttled account: a run takes hardly longer than the rate allows, and hardly ever meets the throttle.
 //!
 //! Rates are scaled up so that seconds are enough. What is judged are ratios; a call must cost the unoptimised program much less
-//! time than there is between two, or its processor would be the bottleneck.
+//! time than there is between two, or its processor would be the bottleneck. A machine that stands still for a moment loses what a
+//! small bucket would have given meanwhile, so these tests run alone (.config/nextest.toml) and the bounds are wide; narrow ones are
+//! held to in pace.rs, where time is simulated.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
@@ -28,19 +30,24 @@ fn read(double: &Double, users: usize) -> Vec<Request> {
     asked
 }
 
-/// What a run took against what the rate allows, and how much of it was throttled once the rate was found out.
+/// From which call on time is measured: until then the rate is being found out, which takes a second. That is little for a real run, but
+/// a twentieth of this one.
+const BEGIN: usize = 200;
+
+/// What a run took against what the rate allows, and how much of it was throttled, once the rate was found out.
 fn assert_paced(rate: f64, burst: f64, users: usize) {
     let double = double();
     double.throttle(rate, burst);
     let asked = read(&double, users);
-    let wall = asked[asked.len() - 1].at - asked[0].at;
-    let ratio = wall.as_secs_f64() * rate / (asked.len() - double.throttled()) as f64;
+    let measured = &asked[BEGIN..];
+    let granted = measured.iter().filter(|request| !request.throttled).count();
+    let wall = measured[measured.len() - 1].at - measured[0].at;
+    let ratio = wall.as_secs_f64() * rate / granted as f64;
     let late = &asked[500..];
     let throttled = late.iter().filter(|request| request.throttled).count();
     let share = throttled as f64 / late.len() as f64;
-    // Until the rate is found out, it takes a second: little for a real run, a twentieth of this one.
-    assert!(ratio <= 1.1 + 0.05, "{ratio}, with {} throttled in all", double.throttled());
-    assert!(share <= 0.02, "{throttled} of {}", late.len());
+    assert!(ratio <= 1.3, "{ratio}, with {} throttled in all", double.throttled());
+    assert!(share <= 0.05, "{throttled} of {}", late.len());
 }
 
 #[test]

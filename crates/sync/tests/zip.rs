@@ -1,7 +1,7 @@
 //! The zip that is uploaded to Lambda: what is in it, and that it serves a schedule's and an IAM event.
 //!
-//! `IAM_SSH_LAMBDA_ZIP` names the zip that was built; without it one is made here of the unoptimised program, so that the way in is
-//! tested all the same.
+//! `IAM_SSH_LAMBDA_ZIP` names the zip that was built, as `make test` does; without it one is made here of the unoptimised program, so that
+//! the way in is tested all the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared: each test uses its part")]
@@ -36,9 +36,11 @@ fn python(script: &str, arguments: [&Path; 2]) -> String {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "whoever runs the tests should know what was tested")]
 fn the_zip_holds_one_bootstrap_that_serves_what_the_services_send() {
     let folder = tempfile::tempdir().unwrap();
     let zip = std::env::var_os("IAM_SSH_LAMBDA_ZIP").map(PathBuf::from).unwrap_or_else(|| {
+        eprintln!("IAM_SSH_LAMBDA_ZIP is not set: not the zip that is uploaded is tested, but one made of the unoptimised program");
         let zip = folder.path().join("made.zip");
         python(MAKE, [&zip, Path::new(env!("CARGO_BIN_EXE_iam-ssh-sync"))]);
         zip

@@ -48,10 +48,10 @@ pub fn repacked(world: &World, version: &str, edit: impl FnOnce(&Path)) -> PathB
 pub struct Files(BTreeMap<String, String>);
 
 impl Files {
-    /// Every file of these file systems, without contents.
+    /// Every file of these file systems, without contents. That one of them goes meanwhile is no failure.
     #[must_use]
     pub fn listed(debian: &Debian, below: &str) -> Self {
-        let list = debian.sh(&format!("find {below} -xdev -printf '%p\\t%y %U:%G %m %l\\n'"));
+        let list = debian.sh(&format!("find {below} -xdev -ignore_readdir_race -printf '%p\\t%y %U:%G %m %l\\n'"));
         Self(
             list.lines()
                 .map(|line| line.split_once('\t').unwrap())

@@ -19,6 +19,9 @@ pub(crate) fn isolate(scratch: &Path) {
         .expect("namespaces of its own");
     private_mounts();
     mount(Some("tmpfs"), scratch, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).expect("a scratch file system");
+    // How many log lines may wait for who reads them, for sockets made from here on: what a service manager sets on an instance
+    // (systemd's bump_unix_max_dgram_qlen), instead of the kernel's 10.
+    std::fs::write("/proc/sys/net/unix/max_dgram_qlen", "512").expect("longer queues of datagrams");
     ip(&["link", "set", "lo", "up"]);
     ip(&["address", "add", &format!("{IMDS_ADDRESS}/32"), "dev", "lo"]);
 }

@@ -93,11 +93,16 @@ fn log_socket(directory: &Path) -> UnixDatagram {
 /// The same, full: not one more datagram fits in.
 pub(crate) fn clogged_log_socket(directory: &Path) -> UnixDatagram {
     let socket = log_socket(directory);
-    let sender = UnixDatagram::unbound().unwrap();
-    sender.set_nonblocking(true).unwrap();
-    at_short_path(directory, |path| sender.connect(path).unwrap());
-    while sender.send(b"<38>clogged").is_ok() {}
-    socket
+    // One sender's own buffer may be full before the socket is: it is once another one gets nothing in.
+    loop {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        at_short_path(directory, |path| sender.connect(path).unwrap());
+        if sender.send(b"<38>clogged").is_err() {
+            return socket;
+        }
+        while sender.send(b"<38>clogged").is_ok() {}
+    }
 }
 
 /// The `log` of a directory by way of a descriptor: the path to a machine's root may be longer than a socket's address can be.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use iam_ssh_doubles::Double;
 
-use crate::cached::{DEADLINE, LOGIN};
+use crate::cached::{DEADLINE, LOGIN, in_time};
 use crate::inputs::Suite;
 use crate::keys::{Key, KeyKind};
 use crate::machine::Machine;
@@ -226,6 +226,9 @@ impl<'a> Trial<'a> {
         let offered = self.machine.wait_log_from(from, |line| line.message.starts_with("offered owner=anna"));
         let offered = offered.unwrap_or_else(|| panic!("{name}: nothing was offered:\n{}", self.log_from(from)));
         assert!(offered.message.contains(" source=stale "), "{name}: {offered:?}");
+        // A login's own bound is too wide for that.
+        let took = offered.message.split_once(" took=").and_then(|(_, rest)| rest.split_once("ms")).expect("a time").0;
+        assert!(took.parse::<u128>().unwrap() <= in_time(DEADLINE).as_millis(), "{name}: {offered:?}");
         self.is_refused(name, &self.stranger);
         self.without_a_cache(name);
     }

@@ -73,14 +73,14 @@ fn six_keys_cost_no_more_than_one() {
 fn an_answer_that_is_no_longer_fresh_is_confirmed() {
     let world = World::new();
     let trial = Trial::new(&world);
-    trial.configure("2s", BOTH);
+    trial.configure("4s", BOTH);
     let filled = Instant::now();
     trial.fill();
     forget(&trial);
     let from = trial.machine.logs().len();
     let (_, after) = asked_again(&trial, filled);
-    assert!(after >= Duration::from_secs(1), "it asked after {after:?}, though fresh for 2 s");
-    assert!(after <= Duration::from_secs(4), "it was still believed after {after:?}, though fresh for 2 s");
+    assert!(after >= Duration::from_secs(3), "it asked after {after:?}, though fresh for 4 s");
+    assert!(after <= Duration::from_secs(7), "it was still believed after {after:?}, though fresh for 4 s");
     // Both documents, though Anna's alone would have been enough for the answer.
     let requests = eventually("a request for each document", || {
         let requests = trial.double().requests();
@@ -124,7 +124,7 @@ fn who_lost_the_key_is_refused_once_fresh_for_is_over() {
 fn who_is_published_later_is_seen() {
     let world = World::new();
     let trial = Trial::new(&world);
-    trial.configure("2s", BOTH);
+    trial.configure("4s", BOTH);
     trial.double().remove_object(BUCKET, ANNAS);
     trial.is_refused("not published yet", &trial.anna);
     trial.says("not published yet", 0, WARNING, &["NoSuchKey"]);
@@ -134,7 +134,7 @@ fn who_is_published_later_is_seen() {
     trial.publish();
     let begun = Instant::now();
     eventually("Anna to get in", || trial.login(&trial.anna).ok().then_some(()));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
 }
 
 /// However it was set, an answer never lives longer than `max_stale`.

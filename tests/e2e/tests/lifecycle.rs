@@ -20,7 +20,8 @@ const ACCOUNT_BACKUPS: [&str; 5] = ["/etc/passwd-", "/etc/group-", "/etc/shadow-
 const ACCOUNTS: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
 /// What changes on any system in which packages come and go and people log in: dpkg's and apt's own records, logs, what systemd and PAM
-/// note of services and sessions, processes and temporary files; and the test's own package.
+/// note of services, timers and sessions, the copies that a timer makes at midnight, processes and temporary files; and the test's own
+/// package.
 fn is_the_systems_own(path: &str) -> bool {
     let below = [
         "/var/lib/dpkg",
@@ -30,7 +31,8 @@ fn is_the_systems_own(path: &str) -> bool {
         "/var/log",
         "/var/lib/systemd/timesync",
     ];
-    let running = ["/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/"];
+    let running =
+        ["/run/", "/tmp/", "/var/tmp/", "/dev/", "/proc/", "/sys/", "/var/backups/", "/var/lib/systemd/timers"];
     below.iter().any(|folder| path.starts_with(folder))
         || running.iter().any(|folder| path.starts_with(folder) && !path.contains("iam-ssh"))
         || ACCOUNT_BACKUPS.contains(&path)

@@ -51,7 +51,7 @@ fn a_key_expires_in_the_cache_too() {
     let world = World::new();
     let trial = Trial::new(&world);
     trial.configure("1h", BOTH);
-    let until = trial.machine.sh("date -u -d '+3 seconds' +%Y%m%d%H%M%SZ");
+    let until = trial.machine.sh("date -u -d '+5 seconds' +%Y%m%d%H%M%SZ");
     let line = format!("expiry-time=\"{}\",{}", until.trim(), published(ANNA, &trial.anna));
     trial.double().put_object(BUCKET, ANNAS, line);
     trial.fill();

@@ -365,7 +365,8 @@ fn an_edited_stub_stays() {
 fn two_at_once_wait_for_each_other() {
     let world = World::new();
     let machine = unwired(&world, Suite::Bookworm);
-    let held = "flock /run/iam-ssh-wire.lock sleep 2 & sleep 0.3; iam-ssh";
+    let held = "rm -f /run/held; flock /run/iam-ssh-wire.lock sh -c 'touch /run/held; sleep 2' &
+        until [ -e /run/held ]; do sleep 0.05; done; iam-ssh";
     for command in ["wire", "unwire"] {
         let told = machine.run(&format!("{held} {command}"));
         told.expect_ok();
