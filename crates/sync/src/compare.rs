@@ -93,9 +93,11 @@ impl<B: Bucket> Scene<'_, B> {
         let changes: BTreeMap<Principal, Change> = different.iter().map(lines).collect();
         let has_keys =
             |(principal, text): &(&Principal, &Text)| matches!(principal, Principal::User(_)) && !text.is_empty();
+        let unread: BTreeSet<Principal> = compared.unread.keys().cloned().collect();
         let case = Case {
             changes: &changes,
-            whole: self.only.is_none() && compared.unread.is_empty(),
+            whole: self.only.is_none() && !unread.iter().any(|principal| self.has_refused(principal)),
+            unread: &unread,
             people: desired.users,
             users: desired.texts.iter().filter(has_keys).count(),
             keys: desired.keys,
@@ -125,6 +127,12 @@ impl<B: Bucket> Scene<'_, B> {
             self.sort(different, &desired.texts, &mut compared);
         }
         Ok(compared)
+    }
+
+    /// Whether lines of this document were refused before.
+    fn has_refused(&self, principal: &Principal) -> bool {
+        let begin = format!("{principal} ");
+        self.refused_before.range(begin.clone()..).next().is_some_and(|line| line.starts_with(&begin))
     }
 
     /// What is to be done about one document.
@@ -176,7 +184,8 @@ impl<B: Bucket> Scene<'_, B> {
     }
 
     /// Reads documents, given with the size that a list told, if one did, and gives those that are not as they should be. What S3 refuses
-    /// to give is noted, unless it refuses all of several: then it is not these documents that something is wrong with.
+    /// to give is noted, unless a run about everything may not read any of several: then it is not these documents that something is
+    /// wrong with.
     async fn fetch(
         &self,
         wanted: Vec<(Principal, usize)>,
@@ -217,8 +226,10 @@ impl<B: Bucket> Scene<'_, B> {
             // Large documents take their time, in which the lease must be renewed.
             tokio::task::yield_now().await;
         }
+        let is_general = self.only.is_none() && asked > 1 && asked == compared.unread.len();
+        let is_denied = compared.unread.values().all(|why| why.cause.is("AccessDenied"));
         match compared.unread.first_key_value() {
-            Some((_, why)) if asked > 1 && asked == compared.unread.len() => Err(why.clone()),
+            Some((_, why)) if is_general && is_denied => Err(why.clone()),
             _ => Ok(found),
         }
     }

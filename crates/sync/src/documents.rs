@@ -114,6 +114,7 @@ pub fn documents(picture: &Picture, bodies: &BTreeMap<String, String>, how: Rend
             let entry = members.entry(group.as_str().to_ascii_lowercase()).or_insert_with(|| (group, BTreeSet::new()));
             entry.1.insert(name.clone());
         }
+        documents.denied.extend(person.denied.then(|| name.clone()));
         let keys = match &person.excluded {
             Some(why) => {
                 documents.excluded.push((name.to_string(), why.clone()));
@@ -126,6 +127,7 @@ pub fn documents(picture: &Picture, bodies: &BTreeMap<String, String>, how: Rend
     }
     for person in picture.outside.values() {
         if let Ok(name) = Name::new(&person.name) {
+            documents.denied.extend(person.denied.then(|| name.clone()));
             documents.withdraw(&name, person, bodies, how);
         }
     }
@@ -200,10 +202,6 @@ impl Documents {
 
     /// Notes what IAM withdraws of a user of whom nothing counts: lines that are held back must not outlive that.
     fn withdraw(&mut self, user: &Name, person: &Person, bodies: &BTreeMap<String, String>, how: Rendering<'_>) {
-        if person.denied {
-            self.denied.insert(user.clone());
-            return;
-        }
         let told = self.skipped.len();
         drop(self.usable(user, person, bodies, how));
         self.skipped.truncate(told);

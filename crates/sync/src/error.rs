@@ -95,6 +95,12 @@ impl Error {
     pub fn is_incomplete(&self) -> bool {
         matches!(self, Self::Incomplete { .. } | Self::Busy(_))
     }
+
+    /// Whether all was carried out but what nobody could read.
+    #[must_use]
+    pub fn is_unread_alone(&self) -> bool {
+        matches!(self, Self::Unfinished(left) if left.failures.len() == left.unread)
+    }
 }
 
 impl fmt::Display for Error {

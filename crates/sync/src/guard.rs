@@ -38,8 +38,10 @@ pub struct Change {
 pub struct Case<'a> {
     /// Every document that is to be changed or deleted.
     pub changes: &'a BTreeMap<Principal, Change>,
-    /// Whether all documents were looked at, and not those alone that an event is about.
+    /// Whether all documents were looked at that matter, and not those alone that an event is about.
     pub whole: bool,
+    /// Documents that could not be read.
+    pub unread: &'a BTreeSet<Principal>,
     /// How many users there are at all.
     pub people: usize,
     /// How many users should have keys when all is done.
@@ -66,6 +68,11 @@ impl Case<'_> {
     /// Whether this key should still be published for this owner.
     fn keeps_key(&self, line: &KeyLine) -> bool {
         self.owners.get(line.key()) == Some(line.owner())
+    }
+
+    /// Whether a group's line is all that shows that its owner loses the key: the owner's own document could not be read.
+    fn speaks_for_owner(&self, line: &KeyLine) -> bool {
+        !self.owners.contains_key(line.key()) && self.unread.contains(&Principal::User(line.owner().clone()))
     }
 }
 
@@ -123,12 +130,15 @@ pub fn judge(case: &Case<'_>, limits: &Limits) -> Option<Refusal> {
     let mut held: BTreeMap<Principal, Vec<Arc<KeyLine>>> = BTreeMap::new();
     // Users' own documents come first: a group keeps a line only for somebody who keeps the key.
     for (principal, lines) in &losses {
+        // Of some documents nobody can tell that what was too much in all is no more.
+        let is_too_much =
+            |line: &KeyLine| new.everywhere || ((all.everywhere || !case.whole) && is_old(principal, line));
         let is_held = |line: &&Arc<KeyLine>| match principal {
-            // Of some documents nobody can tell that what was too much in all is no more.
-            Principal::User(_) => new.everywhere || ((all.everywhere || !case.whole) && is_old(principal, line)),
+            Principal::User(_) => is_too_much(line),
             Principal::Group(_) if case.keeps_key(line) => {
                 new.groups.contains(principal) || (all.groups.contains(principal) && is_old(principal, line))
             }
+            Principal::Group(_) if case.speaks_for_owner(line) => is_too_much(line),
             Principal::Group(_) => keeps_held_key(case, &held, line),
         };
         let lines: Vec<Arc<KeyLine>> = lines.iter().copied().filter(is_held).cloned().collect();
@@ -200,9 +210,17 @@ fn suspicion<'a>(case: &Case<'a>, limits: &Limits, losses: &Losses<'a>, fresh: &
     let mut found = Suspicion::default();
     let empties = |principal: &Principal| case.changes.get(principal).is_some_and(|change| change.desired.is_empty());
     let of_users = |losses: &Losses<'a>| {
-        let users = losses.iter().filter(|(principal, _)| matches!(principal, Principal::User(_)));
-        users.fold((0, 0, 0), |(losers, users, keys), (principal, lines)| {
-            (losers + 1, users + usize::from(empties(principal)), keys + lines.len())
+        let (of_users, of_groups): (Losses<'a>, Losses<'a>) =
+            losses.clone().into_iter().partition(|(principal, _)| matches!(principal, Principal::User(_)));
+        let mut unread: BTreeMap<&Name, BTreeSet<&PublicKey>> = BTreeMap::new();
+        for line in of_groups.into_values().flatten().filter(|line| case.speaks_for_owner(line)) {
+            unread.entry(line.owner()).or_default().insert(line.key());
+        }
+        let of_unread =
+            unread.into_iter().map(|(owner, keys)| (!case.owners.values().any(|name| name == owner), keys.len()));
+        let of_users = of_users.into_iter().map(|(principal, lines)| (empties(principal), lines.len()));
+        of_users.chain(of_unread).fold((0, 0, 0), |(losers, users, keys), (loses_all, lost)| {
+            (losers + 1, users + usize::from(loses_all), keys + lost)
         })
     };
     // Who loses a key, who loses all, and how many keys go.

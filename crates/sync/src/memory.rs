@@ -62,6 +62,17 @@ pub struct Listed {
     pub keys: Vec<ListedKey>,
 }
 
+impl Unfinished {
+    /// What of this is about these documents; nothing where there are none.
+    #[must_use]
+    pub fn about(self, documents: BTreeSet<String>) -> Option<Self> {
+        let is_about = |line: &String| line.split(' ').next().is_some_and(|document| documents.contains(document));
+        let renamed = self.renamed.into_iter().filter(is_about).collect();
+        let confirmed = self.confirmed.into_iter().filter(is_about).collect();
+        (!documents.is_empty()).then_some(Self { documents, renamed, confirmed })
+    }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self {

@@ -35,7 +35,7 @@ pub struct Person {
     /// Why the user counts as deactivated, in words; no key of such a user counts, nor is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excluded: Option<String>,
-    /// Whether nothing of the user counts and IAM itself shuts the user out, too: denied everything, or quarantined.
+    /// Whether IAM itself shuts the user out (denied everything, or quarantined), whatever the rules of exclusion are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub denied: bool,
     /// The SSH public keys that IAM lists, of whatever status; of somebody who is excluded, those listed last.

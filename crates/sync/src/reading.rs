@@ -194,8 +194,8 @@ impl<D: Directory> Reader<'_, D> {
         let mut person = Person {
             name: user.name.clone(),
             groups: user.groups.clone(),
-            // By whatever rule the user is excluded here.
-            denied: excluded.is_some() && Rules::default().reason(user, verdicts).is_some(),
+            // Whatever the rules here say.
+            denied: Rules::default().reason(user, verdicts).is_some(),
             excluded,
             keys: known.map(|known| known.keys.clone()).unwrap_or_default(),
             inline: user.policies.inline.clone(),

@@ -182,12 +182,10 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         self.remember(&mut memory, picture, held, has_looked);
         report.held = memory.refused.len();
         // What is begun is remembered until it is done: also a run about some users then knows where to look, and what was meant.
-        let documents: BTreeSet<String> = report.changed().chain(unread.keys()).map(ToString::to_string).collect();
-        if !documents.is_empty() {
-            confirmed.extend(left.confirmed);
-            let renamed = renamed.iter().map(ToString::to_string).collect();
-            memory.unfinished = Some(Unfinished { documents, renamed, confirmed });
-        }
+        confirmed.extend(left.confirmed);
+        let renamed = renamed.iter().map(ToString::to_string).collect();
+        let documents = report.changed().chain(unread.keys()).map(ToString::to_string).collect();
+        memory.unfinished = Unfinished { renamed, confirmed, ..Unfinished::default() }.about(documents);
         store.save(self.bucket, &memory).await.map_err(Error::Memory)?;
         // Nobody may have taken over while everything was read.
         lease.renew().await?;
@@ -196,14 +194,17 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
         let (later, failed): (Vec<_>, Vec<_>) = unread.into_iter().partition(|(one, _)| others.contains(one));
         later.iter().for_each(|(_, why)| warn(&format!("a document is still not to be read, and left alone: {why}")));
         let failed = failed.into_iter().map(|(_, why)| why).collect();
-        if let Err(error) = apply(self.bucket, self.prefix, &texts, &changes, failed).await {
+        let applied = apply(self.bucket, self.prefix, &texts, &changes, failed).await;
+        let mut saved = Ok(());
+        if applied.as_ref().err().is_none_or(Error::is_unread_alone) {
+            memory.unfinished = memory.unfinished.take().and_then(|unfinished| unfinished.about(unread_ones));
+            saved = store.save(self.bucket, &memory).await.map_err(Error::Forgotten);
+        }
+        if applied.is_err() {
             // Whoever is to confirm the plan must know it.
             report.refusal.iter().filter(|_| only.is_none()).for_each(|refusal| warn(&refusal.to_string()));
-            return Err(error);
         }
-        let unfinished = memory.unfinished.take().filter(|_| !unread_ones.is_empty());
-        memory.unfinished = unfinished.map(|unfinished| Unfinished { documents: unread_ones, ..unfinished });
-        store.save(self.bucket, &memory).await.map_err(Error::Forgotten)?;
+        applied.and(saved)?;
         if only.is_none() && task.changes.is_none() && report.refusal.is_none() {
             self.beat(&report, began).await.map_err(Error::Heartbeat)?;
         }
@@ -339,11 +340,15 @@ impl<D: Directory, B: Bucket> Run<'_, D, B> {
             });
         }
         // Everything that says something else now, and what those who are named should have, whoever wrote it last.
-        let was = self.documents(&before, memory, began).texts;
+        let Documents { texts: was, denied: were_denied, .. } = self.documents(&before, memory, began);
         let desired = self.documents(&picture, memory, began);
         let mut only: BTreeSet<Principal> = names.into_iter().map(Principal::User).collect();
         let all = was.keys().chain(desired.texts.keys());
         only.extend(all.filter(|principal| was.get(*principal) != desired.texts.get(*principal)).cloned());
+        // What is held back of somebody stands in no text.
+        let (held, newly) = (memory.held(), desired.denied.difference(&were_denied));
+        let newly = newly.filter(|name| held.contains(&name.as_str().to_ascii_lowercase()));
+        only.extend(newly.cloned().map(Principal::User));
         let people = before.everybody().chain(picture.everybody());
         let named = people.filter(|person| only.iter().any(|known| is_of(known, &person.name)));
         let groups: Vec<Principal> = named

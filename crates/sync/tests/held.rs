@@ -36,6 +36,7 @@ fn published() -> Double {
             iam.tag_user(&name, "iam-ssh/key/x", &key(100 + number));
             iam.tag_user(&name, if number < 15 { "off" } else { "in" }, "1");
         }
+        iam.add_member("out", &name(3));
     });
     let ran = run_with(&double, &[SOURCES]);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -59,13 +60,13 @@ fn plan(ran: &Ran) -> String {
     ran.err.split_once("--confirm ").unwrap().1.chars().take(16).collect()
 }
 
-/// An IAM event about `u03`.
+/// An IAM event about `u03` or the group `out`.
 fn told(double: &Double, mistake: (&str, &str), name: &str) {
     let mut settings = against(&double.url());
     settings.envs([SOURCES, mistake]);
     let runtime = Runtime::start();
     let _function = Function::start(Path::new(env!("CARGO_BIN_EXE_iam-ssh-sync")), &settings, &runtime);
-    let event = event(name, &json!({ "userName": "u03" }));
+    let event = event(name, &json!({ "userName": "u03", "groupName": "out" }));
     assert_eq!(runtime.invoke(&batch(&[("m1", 2, &event)])).response(), again(&[]));
 }
 
@@ -74,7 +75,7 @@ type Way = (fn(&Double), &'static str, fn([String; 2]) -> String);
 
 #[test]
 fn whom_iam_shuts_out_goes_while_others_are_held_back() {
-    let ways: [Way; 4] = [
+    let ways: [Way; 5] = [
         (
             |aws| {
                 aws.set_key_status("u03", "APKA03", "Inactive");
@@ -103,6 +104,15 @@ fn whom_iam_shuts_out_goes_while_others_are_held_back() {
             "AttachUserPolicy",
             |_| String::new(),
         ),
+        (
+            |aws| {
+                aws.iam(|iam| {
+                    iam.attach_group_policy("out", "arn:aws:iam::aws:policy/AWSDenyAll");
+                });
+            },
+            "AttachGroupPolicy",
+            |_| String::new(),
+        ),
     ];
     let cases = ways.into_iter().flat_map(|way| MISTAKES.map(|mistake| (way, mistake)));
     each(cases, 4, |((shut_out, event, stays), mistake)| {
@@ -123,6 +133,26 @@ fn whom_iam_shuts_out_goes_while_others_are_held_back() {
             assert_eq!((&own, &group), (&lines(4).concat(), &lines(4).concat()), "{when}: somebody else");
         }
     });
+}
+
+#[test]
+fn whom_iam_shuts_out_goes_whatever_the_rules_of_exclusion_are() {
+    for rules in ["none", "tag:away"] {
+        let double = published();
+        // Their keys were deleted, so there is none left that could be set Inactive.
+        double.iam(|iam| {
+            for number in 0..15 {
+                iam.remove_key(&name(number), &format!("APKA{number:02}"));
+                iam.untag_user(&name(number), "iam-ssh/key/x");
+            }
+        });
+        let settings = [SOURCES, ("EXCLUDE", rules)];
+        plan(&run_with(&double, &settings));
+        double.attach_user_policy("u03", "arn:aws:iam::aws:policy/AWSDenyAll");
+        plan(&run_with(&double, &settings));
+        assert_eq!(published_of(&double, 3), (String::new(), String::new()), "{rules}");
+        assert_eq!(published_of(&double, 4), (lines(4).concat(), lines(4).concat()), "{rules}");
+    }
 }
 
 #[test]

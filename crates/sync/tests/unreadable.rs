@@ -21,6 +21,10 @@ fn name(user: usize) -> String {
     format!("u{user:02}")
 }
 
+fn id(user: usize) -> String {
+    format!("APKA{user:02}")
+}
+
 fn own(user: usize) -> String {
     format!("users/{}/authorized_keys", name(user))
 }
@@ -29,7 +33,7 @@ fn own(user: usize) -> String {
 fn published(users: usize) -> Double {
     let double = double();
     double.iam(|iam| {
-        (0..users).for_each(|user| _ = iam.add_key(&name(user), &format!("APKA{user:02}"), &key(user), "Active"));
+        (0..users).for_each(|user| _ = iam.add_key(&name(user), &id(user), &key(user), "Active"));
         (0..6).for_each(|user| _ = iam.add_member("g", &name(user)));
     });
     repaired(&double, "the first run");
@@ -189,4 +193,73 @@ fn what_is_held_back_stays_so_while_it_cannot_be_read() {
     assert_eq!((1..6).map(|user| publishing(&double, user).len()).sum::<usize>(), 0);
     assert_eq!(document(&double, "users/u00"), Some(line("u00", &key(0))));
     repaired(&double, "the rest is ordinary");
+}
+
+#[test]
+fn what_groups_say_of_owners_whose_document_cannot_be_read_is_held_back_like_that_would_be() {
+    // One of them, and all of them.
+    for unread in [1..2, 0..20] {
+        let double = published(20);
+        double.remove_object(BUCKET, OLD).iam(|iam| {
+            (6..20).for_each(|user| _ = iam.add_member("h", &name(user)));
+        });
+        repaired(&double, "with another group");
+        let before = documents(&double);
+        unread.clone().for_each(|user| refuse(&double, &own(user), archived()));
+        double.iam(|iam| (0..20).for_each(|user| _ = iam.remove_user(&name(user))));
+        for _ in 0..2 {
+            let ran = run(&double);
+            left_alone(&ran, unread.len(), &own(1), "InvalidObjectState");
+            assert!(ran.err.contains("warning: refused: "), "{ran:?}");
+            assert_eq!(documents(&double), before, "{unread:?}");
+        }
+    }
+}
+
+#[test]
+fn several_that_cannot_be_read_are_not_all_that_there_is() {
+    let double = published(8);
+    double.put_object(BUCKET, &OLD.replace("old", "older"), line("older", &key(98)));
+    for path in [OLD.to_owned(), OLD.replace("old", "older")] {
+        refuse(&double, &path, archived());
+    }
+    double.add_key("new", "APKANEW", &key(50), "Active");
+    left_alone(&run(&double), 2, OLD, "InvalidObjectState");
+    assert_eq!(publishing(&double, 50).len(), 1, "nothing else differs that is there already");
+    // An event that changes nothing meets what is left, and is no failure for that.
+    let runtime = Runtime::start();
+    let program = Path::new(env!("CARGO_BIN_EXE_iam-ssh-sync"));
+    let _function = Function::start(program, &against(&double.url()), &runtime);
+    let event = event("PutGroupPolicy", &json!({ "groupName": "g" }));
+    assert_eq!(runtime.invoke(&batch(&[("m1", 2, &event)])).response(), again(&[]));
+}
+
+#[test]
+fn what_was_refused_elsewhere_ends_where_the_rest_is_ordinary() {
+    let double = published(20);
+    refuse(&double, OLD, archived());
+    double.iam(|iam| (0..8).for_each(|user| _ = iam.remove_key(&name(user), &id(user))));
+    plan(&run(&double));
+    // Most of it was a mistake.
+    double.iam(|iam| (0..6).for_each(|user| _ = iam.add_key(&name(user), &id(user), &key(user), "Active")));
+    left_alone(&run(&double), 1, OLD, "InvalidObjectState");
+    assert_eq!((publishing(&double, 6), publishing(&double, 7)), (vec![], vec![]));
+    assert_eq!(publishing(&double, 5).len(), 2);
+}
+
+#[test]
+fn a_confirmation_counts_once_also_while_something_cannot_be_read() {
+    let double = published(20);
+    refuse(&double, OLD, archived());
+    let gone = |aws: &Double| aws.iam(|iam| (0..8).for_each(|user| _ = iam.remove_key(&name(user), &id(user))));
+    gone(&double);
+    let part = plan(&run(&double));
+    left_alone(&run_with(&double, &[("CONFIRM", &part)]), 1, OLD, "InvalidObjectState");
+    assert_eq!((0..8).map(|user| publishing(&double, user).len()).sum::<usize>(), 0);
+    double.iam(|iam| (0..8).for_each(|user| _ = iam.add_key(&name(user), &id(user), &key(user), "Active")));
+    left_alone(&run(&double), 1, OLD, "InvalidObjectState");
+    let before = documents(&double);
+    gone(&double);
+    plan(&run(&double));
+    assert_eq!(documents(&double), before, "it is asked again");
 }

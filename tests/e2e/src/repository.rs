@@ -84,10 +84,10 @@ impl Repository {
     }
 }
 
-/// Runs dnf with these arguments.
+/// Runs dnf with these arguments, on what the repository says now: without `--refresh`, what was read in the same second counts.
 #[must_use]
 pub fn dnf(debian: &Debian, arguments: &str) -> Outcome {
-    debian.run(&format!("dnf -y --setopt=metadata_expire=0 --setopt=install_weak_deps=False {arguments} 2>&1"))
+    debian.run(&format!("dnf -y --refresh --setopt=install_weak_deps=False {arguments} 2>&1"))
 }
 
 /// The .rpm under another version number, with `edit` done to its tree. Not compressed: it is installed at once.

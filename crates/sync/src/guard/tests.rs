@@ -93,6 +93,7 @@ proptest! {
         let case = Case {
             changes: &changes,
             whole,
+            unread: &BTreeSet::new(),
             people: people.len(),
             users: people.len(),
             keys: owners.len(),
